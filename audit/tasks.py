@@ -1,17 +1,24 @@
-"""What the worker does about the trail: seals what a crash left, and prunes what is too old."""
+"""What the worker does about the trail: seals what a crash left, records what expires, and prunes what is too old."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db.models import CharField, Exists, OuterRef, QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
 from audit import chain
 from audit.models import AuditEvent, ChainHead
+from client_reports.models import ShareLink
 from core.acting import note
+from json_api.models import Token
 
 #: Batches of one run: the rows from before there was a chain take several.
 BATCHES = 40
+#: What expired before is not looked for, in case the worker was off.
+LOOKED_BACK = timedelta(days=7)
 
 
 @db_task()
@@ -20,6 +27,22 @@ def seal_left() -> None:
     for _ in range(BATCHES):
         if not AuditEvent.objects.unsealed().exists() or not chain.seal():
             return
+
+
+@db_task()
+def record_expired() -> None:
+    """Record that tokens and links have expired, which nobody does and no row shows when it happens."""
+    now = timezone.now()
+    for model in (Token, ShareLink):
+        recorded = AuditEvent.objects.filter(
+            subject_kind=model._meta.label_lower,
+            subject_id=Cast(OuterRef("pk"), CharField()),
+            verb="expired",
+            at__gte=OuterRef("expires_at"),
+        )
+        rows: QuerySet[Any] = model._default_manager.filter(expires_at__gt=now - LOOKED_BACK, expires_at__lte=now)
+        for row in rows.filter(revoked_at=None).exclude(Exists(recorded)):
+            note(row, "expired", f"{row.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 @db_task()

@@ -63,6 +63,7 @@ SCHEDULE = (
     # As often as the servers take snapshots.
     Job(name="poll controllers' performance", task="bots.tasks.poll_performance", every=300),
     Job(name="poll balances", task="accounts.tasks.poll_balances", every=300),
+    Job(name="record what has expired", task="audit.tasks.record_expired", every=600),
     Job(name="prune drafts of forms", task="accounts.tasks.prune_drafts", every=600),
     Job(name="send monthly reports", task="client_reports.tasks.send_reports", every=600),
     Job(name="prune previous key values", task="bots.tasks.prune_previous_keys", daily_at=time(3, 5)),
