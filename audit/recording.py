@@ -82,8 +82,7 @@ def write(
     client = client_of(subject)
     is_row = isinstance(subject, models.Model)
     actor.recorded.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
-    seal_after_commit()
-    return AuditEvent.objects.create(
+    event = AuditEvent.objects.create(
         user=who if isinstance(who, User) else None,
         actor=truncate(_name_of(actor, who), 200),
         door=actor.door.value,
@@ -101,6 +100,8 @@ def write(
         operation=operation,
         outcome=outcome,
     )
+    seal_after_commit()  # at once where there is no transaction
+    return event
 
 
 def _user_of(actor: Actor) -> Any:
