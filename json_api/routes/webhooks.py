@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Path, Query, Status
@@ -40,6 +40,7 @@ def list_webhooks(request: HttpRequest) -> Any:
 
 
 @router.post("/webhooks", response={201: WebhookWithSecret}, auth=may_administer)
+@transaction.atomic
 def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn) -> Any:
     """Register a webhook. Only this response contains the secret that signs its messages."""
     require(request.user, "json_api.add_webhook")
@@ -58,6 +59,7 @@ def get_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 
 @router.patch("/webhooks/{webhook_id}", response=WebhookOut, auth=may_administer)
+@transaction.atomic
 def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChange) -> Any:
     """Change a webhook. A webhook that is enabled again receives no earlier events."""
     require(request.user, "json_api.change_webhook")
@@ -78,6 +80,7 @@ def delete_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 
 @router.post("/webhooks/{webhook_id}/renew_secret", response=WebhookWithSecret, auth=may_administer)
+@transaction.atomic
 def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
     """Create a new secret. It applies at once, also to deliveries that are waiting."""
     require(request.user, "json_api.change_webhook")

@@ -101,6 +101,7 @@ def test_every_call_that_writes_leaves_an_event(world, make_tool, settings):  # 
             assert not own and not watched.tables - COUNTED, call
         elif answer.status_code < 300:
             done.add(route)
+            assert not watched.apart or route in RECORDED, "the change and its event are not in one transaction"
             assert own, (call, watched.tables)
             event = own[0]
             assert "token" in event.actor and event.user == world["root"], call

@@ -27,10 +27,12 @@ class Watched:
 
     Attributes:
         tables: written to, but for the trail and what is no act.
+        apart: an event was written outside of the transaction of its change.
     """
 
     tables: set[str] = field(default_factory=set)
     events: list[AuditEvent] = field(default_factory=list)
+    apart: bool = False
 
     @property
     def leaves_no_trail(self) -> bool:
@@ -44,10 +46,13 @@ def watching(*, undo: bool = True) -> Iterator[Watched]:
 
     def note_writes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if found := _WRITE.match(sql):
+            if found[1] == "audit_auditevent" and len(connection.atomic_blocks) == blocks:
+                watched.apart |= bool(watched.tables - {"audit_auditevent", *NO_ACT})
             watched.tables.add(found[1])
         return execute(sql, params, many, context)
 
     with transaction.atomic():
+        blocks = len(connection.atomic_blocks)
         newest = AuditEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         with connection.execute_wrapper(note_writes):
             yield watched
