@@ -1,7 +1,7 @@
 """The chain of hashes through the audit trail: sealing it, pruning its oldest rows, and verifying it.
 
 A row is written in the transaction of the change that it records, and sealed right after that has committed, in a short
-transaction of its own: whoever seals locks the chain's head for a moment, and a long import locks it for nobody. What a
+transaction of its own: who seals locks the chain's head for a moment, and a long import locks it for nobody. What a
 crash left unsealed, ``audit.tasks`` seals within a minute. So the order of the chain is the order of the commits.
 """
 

@@ -1,5 +1,5 @@
 """Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended and
-noted, whoever does it.
+noted, by a person or by the panel.
 
 It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. What
 nobody's request and nobody's command does, the panel does: its polls save rows all the time, which are no events.
