@@ -131,7 +131,8 @@ class AuditEvent(models.Model):
     operation_number = models.BigIntegerField(null=True)
     changes = models.JSONField(default=list)
     detail = models.TextField(blank=True)
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="audit_events")
+    # Hidden from operations: what the trail refers to is pruned like others, because its text is kept here.
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="+")
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.DONE)
     position = models.BigIntegerField(null=True, unique=True, editable=False)
     previous_hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)

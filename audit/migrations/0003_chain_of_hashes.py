@@ -89,5 +89,10 @@ class Migration(migrations.Migration):
             model_name='auditevent',
             index=models.Index(condition=models.Q(('position', None)), fields=['id'], name='audit_unsealed'),
         ),
+        migrations.AlterField(
+            model_name='auditevent',
+            name='operation',
+            field=models.ForeignKey(null=True, on_delete=models.deletion.SET_NULL, related_name='+', to='operations.operation'),
+        ),
         migrations.RunPython(requests, migrations.RunPython.noop),
     ]

@@ -1,6 +1,7 @@
 """Every change that a person makes leaves a row: who, to what, from what to what, for which client, from where."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -297,3 +298,13 @@ def test_nothing_is_named_as_such(before, after, change, client_sharp):
     first, second = Client.objects.get(), Client.objects.get()
     first.notes, second.notes = before, after
     assert [list(found) for found in changes_between(first, second)] == [change]
+
+
+def test_an_operation_is_pruned_although_the_trail_refers_to_it(bot, perform):
+    old = [perform("check_bot", bot) for _ in range(2)]
+    Operation.objects.update(finished_at=timezone.now() - timedelta(days=400))
+    Operation.objects.prune(timezone.now() - timedelta(days=365))
+    assert list(Operation.objects.all()) == old[1:]
+    ends = AuditEvent.objects.filter(verb="check succeeded").order_by("pk")
+    assert [event.operation_number for event in ends] == [operation.pk for operation in old]
+    assert [event.operation for event in ends] == [None, old[1]]
