@@ -110,7 +110,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
         "subject_link",
         "client_name",
         "changes_listed",
-        "outcome_label",
+        "outcome_text",
         "origin",
         "request_id",
         "seal",
@@ -130,11 +130,13 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     def subject_link(self, event: AuditEvent) -> str:
         if not (address := event.subject_url):
             return event.subject_label
-        return format_html('<a href="{}">{}</a>', address, event.subject_label or "Open")
+        return format_html('<a class="panel-link" href="{}">{}</a>', address, event.subject_label or "Open")
 
     @display(description="in the chain")
     def seal(self, event: AuditEvent) -> str:
-        return f"position {event.position}, hash {event.hash}" if event.position else "not sealed yet"
+        if not event.position:
+            return "not sealed yet"
+        return format_html('<span class="panel-hash">position {}, hash {}</span>', event.position, event.hash)
 
     @display(description="client", ordering="client_label")
     def client_name(self, event: AuditEvent) -> str | None:
@@ -158,6 +160,10 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     )
     def outcome_label(self, event: AuditEvent) -> tuple[str, str]:
         return event.result.value, event.result.label
+
+    @display(description="outcome")
+    def outcome_text(self, event: AuditEvent) -> str:
+        return str(event.result.label)
 
     @display(description="from")
     def origin(self, event: AuditEvent) -> str:

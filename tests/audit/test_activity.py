@@ -68,8 +68,9 @@ def test_a_row_says_who_what_for_whom_and_from_where(admin_client, client_sharp)
     event = happened("Sharp", client=client_sharp, address="203.0.113.9", changes=[["Status", "onboarding", "active"]])
     for address in (LIST, url_of(event)):
         page = " ".join(text_of(admin_client.get(address)).split())
-        for words in ("mara", "Changed", "Status: onboarding → active", "pages, 203.0.113.9", "Sharp"):
+        for words in ("mara", "Changed", "Status: onboarding → active", "pages, 203.0.113.9", "Sharp", "done"):
             assert words in page, (address, words)
+        assert "('done'" not in page
 
 
 def test_a_manager_reads_of_own_clients_and_own_deeds_only(make_user, browse, client_sharp):  # noqa: F811

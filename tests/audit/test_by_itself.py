@@ -18,11 +18,48 @@ from client_reports.delivery import send
 from client_reports.models import ShareLink, Subscription
 from controlpanel.apps import update_roles
 from controlpanel.models import RoleGrant
+from core.schedule import SCHEDULE
 from json_api.models import Scope, Token
 from operations.services import AUTOMATIC, operation_request
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 pytestmark = pytest.mark.django_db
+
+#: What each job of the schedule leaves in the trail, or why it leaves nothing.
+JOBS = {
+    "bots.tasks.poll_fleet": "reads; a stop that was waiting for its instance is an operation",
+    "bots.tasks.compare_definitions": "compares what is stored",
+    "bots.tasks.look_for_waiting": "wakes operations, whose ends are recorded",
+    "operations.tasks.enqueue_claimable": "wakes operations, whose ends are recorded",
+    "bots.tasks.continue_emergency_stops": "operations, and those that it cancels",
+    "bots.tasks.restart_crashed_bots": "operations, by the restart policy",
+    "notifications.tasks.detect_and_notify": "incidents, which have pages and a timeline of their own",
+    "audit.tasks.seal_left": "the trail itself",
+    "controlpanel.tasks.send_invitations": "who invited is recorded; the invitation has the state of its e-mail",
+    "json_api.tasks.detect_and_send": "deliveries, which have a page of their own",
+    "markets.tasks.poll_markets": "reads",
+    "markets.tasks.judge_obligations": "figures, and incidents",
+    "bots.tasks.poll_performance": "reads",
+    "accounts.tasks.poll_balances": "reads",
+    "audit.tasks.record_expired": "expired",
+    "accounts.tasks.prune_drafts": "drafts, which are no act",
+    "client_reports.tasks.send_reports": "sent report",
+    "bots.tasks.prune_previous_keys": "deleted previous key",
+    "bots.tasks.downsample_performance": "figures",
+    "markets.tasks.downsample_markets": "figures",
+    "markets.tasks.keep_daily_ledgers": "figures",
+    "bots.tasks.prune_unmanaged_instances": "what a poll has not seen for long",
+    "accounts.tasks.downsample_balances": "figures",
+    "json_api.tasks.prune_old": "deliveries and requests of a day, whose acts are recorded",
+    "notifications.tasks.prune_old": "incidents that ended long ago",
+    "operations.tasks.prune_old": "operations, whose requests and ends are recorded as text",
+    "audit.tasks.prune_old": "pruned",
+    "controlpanel.tasks.prune_sessions": "sessions that have expired",
+}
+
+
+def test_every_job_of_the_schedule_is_known():
+    assert {job.task for job in SCHEDULE} == set(JOBS), "Say what it leaves in the trail, or why nothing."
 
 
 def by_the_panel() -> list[tuple[str, str]]:
