@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         ('accounts', '0006_watching_thousands'),
         ('audit', '0002_from_history'),
         ('contenttypes', '0002_remove_content_type_name'),
-        ('operations', '0004_watching_thousands'),
+        ('operations', '0006_request_id'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -267,6 +267,12 @@ FLEET: dict[str, float] = {
     "SETTLE": 30,
 }
 
+# --- watching the panel -------------------------------------------------------------------------------------------
+
+ENVIRONMENT = env("ENVIRONMENT")
+METRICS_TOKEN = env("METRICS_TOKEN")
+SENTRY_DSN = env("SENTRY_DSN")
+
 # --- the JSON API -------------------------------------------------------------------------------------------------
 
 API = {

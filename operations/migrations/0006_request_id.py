@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('operations', '0004_watching_thousands'),
+        ('operations', '0005_tally'),
     ]
 
     operations = [
