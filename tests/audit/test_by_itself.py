@@ -53,6 +53,7 @@ JOBS = {
     "json_api.tasks.prune_old": "deliveries and requests of a day, whose acts are recorded",
     "notifications.tasks.prune_old": "incidents that ended long ago",
     "operations.tasks.prune_old": "operations, whose requests and ends are recorded as text",
+    "operations.tasks.count_operations": "figures",
     "audit.tasks.prune_old": "pruned",
     "controlpanel.tasks.prune_sessions": "sessions that have expired",
 }
