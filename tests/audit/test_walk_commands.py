@@ -19,6 +19,7 @@ from operations.models import Operation
 from operations.services import operation_request
 from tests.audit.walking import watching
 from tests.conftest import PLANTED
+from tests.controlpanel.clients.test_onboard import facts_of_sample
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,7 @@ ACTS: dict[str, tuple[list[str], Made]] = {
     "emergency_stop lift": (["{}"], an_emergency_stop),
     "token": (["--user", "mara", "--name", "cron"], lambda bot: User.objects.create_user("mara")),
     "report": (["--client", "Sharp"], lambda bot: bot),
+    "onboard": (["--file", "ONBOARDED"], lambda bot: bot),
     "createsuperuser": (["--noinput", "--username", "root", "--email", "a@example.com"], lambda bot: bot),
     **{name: ([], lambda bot: bot) for name in RECORDED - {"dbshell", "flush", "loaddata", "shell"}},
     "axes_reset_username": (["mara"], lambda bot: bot),
@@ -88,7 +90,6 @@ ACTS: dict[str, tuple[list[str], Made]] = {
 }
 #: Walked by a test of their own, or not possible in one; ``in_terminal`` records each by its name.
 ELSEWHERE = {
-    "onboard": "tests/controlpanel/clients/test_onboard.py; its parts are walked here",
     "changepassword": "asks in a terminal; see below",
     "dbshell": "waits for input; see below",
     "shell": "waits for input; see below",
@@ -106,7 +107,12 @@ def test_every_command_is_known_to_the_walk():
 def test_what_a_command_does_leaves_an_event_of_a_terminal(act, bot, tmp_path, sandbox):
     arguments, made = ACTS[act]
     row = made(bot)
-    contents = {"BOT": BOT, "KEY": PLANTED | {"bitmart_memo": "another"}, "GROUP": GROUP}
+    contents = {
+        "BOT": BOT,
+        "KEY": PLANTED | {"bitmart_memo": "another"},
+        "GROUP": GROUP,
+        "ONBOARDED": facts_of_sample(client={"name": "Keen"}),
+    }
     given = [
         file(tmp_path, contents[text]) if text in contents else text.replace("{}", str(row.pk)) for text in arguments
     ]
