@@ -8,6 +8,7 @@ nobody's request and nobody's command does, the panel does: its polls save rows 
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -16,6 +17,7 @@ from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Client
 from audit.chain import seal_after_commit
@@ -280,9 +282,19 @@ def signed_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: A
 
 @receiver(user_login_failed)
 def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password."""
+    """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password.
+
+    Of those during a lockout the first one is recorded: nobody can fill the trail with the others.
+    """
     if request is None:
         return
     user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
-    label = str(user) if user else "an unknown user"
-    write(Actor(Door.PAGES, request), "failed to sign in", user, label=label, user=user, outcome=Outcome.FAILED)
+    label, verb, detail = str(user) if user else "an unknown user", "failed to sign in", ""
+    if getattr(request, "axes_locked_out", False):
+        detail = "Locked out."
+        lockouts = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
+        since = timezone.now() - settings.AXES_COOLOFF_TIME
+        if lockouts.filter(address=client_address(request), at__gt=since).exists():
+            return
+    actor = Actor(Door.PAGES, request)
+    write(actor, verb, user, label=label, detail=detail, user=user, outcome=Outcome.FAILED)

@@ -121,6 +121,17 @@ def test_a_second_factor_leaves_that_it_was_set_up_and_no_key(admin_client, admi
     assert (failed.subject_label, failed.outcome) == ("admin", "failed")
 
 
+def test_a_lockout_is_recorded_once_however_often_it_is_tried(db):
+    User.objects.create_superuser("mara", password="a long enough password")
+    for _ in range(12):
+        Browser().post(reverse("admin:login"), {"username": "mara", "password": "wrong", "code": ""})
+    rows = AuditEvent.objects.filter(verb="failed to sign in", subject_label="mara").order_by("pk")
+    assert list(rows.values_list("detail", flat=True)) == ["", "", "", "", "Locked out."]
+    elsewhere = Browser(REMOTE_ADDR="203.0.113.9")
+    elsewhere.post(reverse("admin:login"), {"username": "mara", "password": "wrong", "code": ""})
+    assert rows.latest("pk").address == "203.0.113.9"
+
+
 def test_a_change_of_password_and_of_sessions_is_kept(admin_client, make_user):  # noqa: F811
     user = make_user("mara")
     new = {"password1": "a quite long passphrase", "password2": "a quite long passphrase"}
