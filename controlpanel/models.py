@@ -147,7 +147,7 @@ class SignedInSession(models.Model):
     began_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     address = models.GenericIPAddressField(null=True)
-    browser = models.CharField(max_length=200, blank=True, help_text="As it names itself.")
+    browser = models.CharField(max_length=80, blank=True)
 
     class Meta:
         ordering = ["-seen_at"]

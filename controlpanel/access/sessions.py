@@ -30,6 +30,15 @@ from json_api.models import Token
 BEGAN, SEEN = "signed_in_at", "seen_at"
 #: And whether it is among those that its owner sees.
 LISTED = "listed"
+#: The parts of a User-Agent by which browsers and systems are known: each also names those that it descends from.
+BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "FxiOS/": "Firefox", "Chrome/": "Chrome", "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}  # fmt: skip
+SYSTEMS = {
+    "iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "macOS",
+    "CrOS": "ChromeOS", "Linux": "Linux",
+}  # fmt: skip
 #: Seconds between two notes of that: not every request writes.
 NOTED_EVERY = 60
 
@@ -58,13 +67,20 @@ class SessionsMiddleware:
             logout(request)
             return self.get_response(request)
         if does_something(request) and (now - seen > NOTED_EVERY or LISTED not in request.session):
-            _note(request, request.user, began, now)  # type: ignore[arg-type]
+            _note(request, request.user, began, now)
         return self.get_response(request)
 
 
 def does_something(request: HttpRequest) -> bool:
     """Return whether a person is behind the request: pages renew themselves in a browser that nobody looks at."""
     return request.method == "POST" or "HX-Request" not in request.headers
+
+
+def browser_name(user_agent: str) -> str:
+    """Return what people call a browser and its system: “Firefox on Windows”. Others have the name that they give."""
+    browser = next((name for part, name in BROWSERS.items() if part in user_agent), "")
+    system = next((name for part, name in SYSTEMS.items() if part in user_agent), "")
+    return f"{browser} on {system}" if browser and system else truncate(one_line(user_agent), 80)
 
 
 def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
@@ -75,7 +91,7 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
         "began_at": datetime.fromtimestamp(began, UTC),
         "seen_at": datetime.fromtimestamp(now, UTC),
         "address": client_address(request),
-        "browser": truncate(one_line(request.headers.get("User-Agent", "")), 200),
+        "browser": browser_name(request.headers.get("User-Agent", "")),
     }
     with suppress(IntegrityError):  # another request of the same page was first
         SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)

@@ -101,6 +101,23 @@ def test_the_page_shows_where_the_user_is_signed_in(user):
     assert shown.count("End this session") == 1, "not the current one"
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156.0 Safari/537.36 Edg/156.0", "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1", "Safari on iPhone"),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/156.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("curl/8.1", "curl/8.1"),
+        ("", ""),
+        ("x\n<b>" * 40, None),
+    ],
+)
+def test_a_browser_is_named_as_people_call_it(user_agent, name):
+    found = sessions.browser_name(user_agent)
+    assert found == name or (name is None and len(found) <= 80 and "\n" not in found)
+
+
 def test_the_page_shows_no_key_of_a_session(user):
     browser = signed_in(user)
     signed_in(user)
