@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from jwt.exceptions import PyJWTError
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
@@ -190,7 +190,16 @@ def roles_by(claims: dict[str, Any]) -> set[str] | None:
     return {role for group, role in settings.OIDC_ROLES.items() if group in named}
 
 
-class BeginView(OIDCAuthenticationRequestView):
+class OnlyWithProvider:
+    """There are no such pages where no provider is configured."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not settings.OIDC_ISSUER:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+
+
+class BeginView(OnlyWithProvider, OIDCAuthenticationRequestView):
     get_settings = staticmethod(_setting)
 
     def __init__(self, **options: Any) -> None:
@@ -207,7 +216,7 @@ class BeginView(OIDCAuthenticationRequestView):
             return _refused(request, refusal)
 
 
-class CallbackView(OIDCAuthenticationCallbackView):
+class CallbackView(OnlyWithProvider, OIDCAuthenticationCallbackView):
     get_settings = staticmethod(_setting)
 
     def get(self, request: HttpRequest) -> HttpResponse:

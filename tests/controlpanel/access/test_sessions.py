@@ -21,18 +21,18 @@ from tests.notifications.test_pages import words
 pytestmark = pytest.mark.django_db
 
 PAGE = "/admin/sessions/"
-CLOCK = "django.utils.timezone.now"
+PASSWORD = "a long enough password"
 
 
 @pytest.fixture
 def user(db) -> User:
-    return User.objects.create_superuser("mia", password="a long enough password")
+    return User.objects.create_superuser("mia", password=PASSWORD)
 
 
 def signed_in(user: User, **headers: str) -> Browser:
     browser = Browser(headers={"User-Agent": "Firefox on Linux"} | headers)
-    browser.force_login(user)
-    browser.get("/admin/")
+    answer = browser.post("/admin/login/", {"username": user.username, "password": PASSWORD, "code": ""})
+    assert answer.status_code == 302
     return browser
 
 
@@ -155,7 +155,7 @@ def test_a_session_that_is_not_there_is_not_ended(user, began):
 
 
 def test_nobody_ends_the_session_of_somebody_else(user):
-    other = User.objects.create_superuser("max")
+    other = User.objects.create_superuser("max", password=PASSWORD)
     browser, theirs = signed_in(other), signed_in(user)
     began = SignedInSession.objects.get(user=user).began_at.isoformat()
     assert browser.post(PAGE, {"began": began}).status_code == 404
@@ -166,7 +166,7 @@ def test_nobody_ends_the_session_of_somebody_else(user):
 def test_a_new_password_ends_the_others_and_keeps_this_one(user):
     browser, other = signed_in(user), signed_in(user)
     new = {"new_password1": "another long password", "new_password2": "another long password"}
-    answer = browser.post(reverse("admin:password_change"), {"old_password": "a long enough password", **new})
+    answer = browser.post(reverse("admin:password_change"), {"old_password": PASSWORD, **new})
     assert answer.status_code == 302, answer.context["form"].errors
     assert not is_inside(other)
     assert is_inside(browser)

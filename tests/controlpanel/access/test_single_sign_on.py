@@ -26,15 +26,33 @@ BACKENDS = [
 ]
 
 
+def of_provider(provider: Provider) -> dict[str, Any]:
+    """The settings of a panel whose users sign in there."""
+    single_sign_on._discovered.clear()
+    return {
+        "OIDC_ISSUER": provider.url,
+        "OIDC_NAME": "Example Inc.",
+        "OIDC_RP_CLIENT_ID": CLIENT,
+        "OIDC_RP_CLIENT_SECRET": SECRET,
+        "OIDC_ROLE_CLAIM": "",
+        "OIDC_ROLES": {},
+        "AUTHENTICATION_BACKENDS": BACKENDS,
+    }
+
+
 @pytest.fixture
 def provider(settings):
     with running() as provider:
-        settings.OIDC_ISSUER, settings.OIDC_NAME = provider.url, "Example Inc."
-        settings.OIDC_RP_CLIENT_ID, settings.OIDC_RP_CLIENT_SECRET = CLIENT, SECRET
-        settings.AUTHENTICATION_BACKENDS = BACKENDS
-        settings.OIDC_ROLE_CLAIM, settings.OIDC_ROLES = "", {}
-        single_sign_on._discovered.clear()
+        for name, value in of_provider(provider).items():
+            setattr(settings, name, value)
         yield provider
+
+
+@pytest.mark.parametrize("page", ["single_sign_on", "single_sign_on_callback"])
+def test_without_a_provider_there_is_no_such_page(page):
+    browser = Browser()
+    assert browser.get(reverse(page)).status_code == 404
+    assert "Sign in with" not in words(browser.get(reverse("admin:login")))
 
 
 @pytest.fixture
