@@ -1,6 +1,7 @@
 """Signing in at a provider of OpenID Connect: who comes in as whom, with which role, and what is rejected."""
 
 import logging
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
