@@ -1,0 +1,47 @@
+"""What is checked when a process starts: that its keys fit its database. A wrong one is named then, not at a click."""
+
+from collections.abc import Sequence
+
+import django
+from django.core.management import execute_from_command_line
+from django.db import connections
+
+#: Commands that wrong keys don't keep from running: those that repair this, that move the database as it is, and those
+#: that don't read it. Any other command is refused.
+NEED_NO_KEYS = frozenset(
+    {
+        *("backup", "check", "dbshell", "migrate", "reencrypt", "restore"),
+        *("collectstatic", "demo", "diffsettings", "errors", "findstatic", "glossary", "help", "makemigrations"),
+        *("sandbox", "showmigrations", "sqlmigrate", "version"),
+    }
+)
+
+
+def run_command(argv: Sequence[str]) -> None:
+    """Run a management command, as ``manage.py`` does.
+
+    Raises:
+        SystemExit: the keys don't fit the database.
+    """
+    name = argv[1] if len(argv) > 1 else "help"
+    if name not in NEED_NO_KEYS and not name.startswith("-") and not {"-h", "--help"} & {*argv}:
+        _require_right_keys()
+    execute_from_command_line(list(argv))
+
+
+def check_web() -> None:
+    """Check before the first request, without a connection that the web server's processes would share.
+
+    Raises:
+        SystemExit: the keys don't fit the database.
+    """
+    _require_right_keys()
+    connections.close_all()
+
+
+def _require_right_keys() -> None:
+    django.setup()
+    # It imports models, which have to be set up first.
+    from controlpanel.canary import require_right_keys
+
+    require_right_keys()
