@@ -29,7 +29,7 @@ class Outcome:
         renewed: how many this run has encrypted with it.
         old: how many only another key opens.
         lost: how many no key opens.
-        named: some of the old and lost ones, by their model and key.
+        named: some of the old and lost ones.
     """
 
     fresh: int = 0
@@ -45,7 +45,8 @@ class Outcome:
     def name(self, found: Found) -> None:
         model, secret, pk, _ = found
         if len(self.named) < NAMED:
-            self.named.append(f"{model._meta.verbose_name} {pk} ({secret.verbose_name})")
+            row = model._base_manager.filter(pk=pk).first()
+            self.named.append(f"{model._meta.verbose_name} “{row}” ({secret.verbose_name})")
 
 
 def count_rows() -> int:
