@@ -19,12 +19,15 @@ def write_backup(stream: BinaryIO, on_rows: Callable[[int], None] = lambda rows:
     """Write everything to ``stream``, and return how many rows each table has. Needs no ``FERNET_KEYS``."""
     with _snapshot():
         writer = Writer(stream, _header())
-        for label, model in backed_up_models().items():
-            writer.table(Table(label, [field.column for field in columns_of(model)]))
-            for rows in read_rows(model):
-                writer.rows(rows)
-                on_rows(len(rows))
-        return writer.end()
+        try:
+            for label, model in backed_up_models().items():
+                writer.table(Table(label, [field.column for field in columns_of(model)]))
+                for rows in read_rows(model):
+                    writer.rows(rows)
+                    on_rows(len(rows))
+            return writer.end()
+        finally:
+            writer.close()
 
 
 def count_rows() -> int:

@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -78,6 +78,11 @@ class Writer:
         self._line({"rows": self._counts, "sha256": self._hash.hexdigest()})
         self._out.close()
         return self._counts
+
+    def close(self) -> None:
+        """Let go of the stream, also after an error."""
+        with suppress(OSError):
+            self._out.close()
 
     def _line(self, content: Any) -> None:
         line = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
