@@ -60,6 +60,17 @@ class Unreadable:
     __repr__ = __str__
 
 
+class Opened(str):
+    """A secret as it was read, in clear, with the ciphertext that the database has of it.
+
+    So a row that nobody has changed is serialized the same each time.
+    """
+
+    ciphertext: bytes
+
+    __slots__ = ("ciphertext",)
+
+
 class SecretNotLoaded(CommandError):
     """A serialized row, as of ``loaddata``, has a secret that can't be stored as it is."""
 
@@ -78,10 +89,14 @@ class EncryptedTextField(_Base):
         return fernet_of(current_keys())
 
     def from_db_value(self, value: Any, expression: Any, connection: Any, *args: Any) -> str | Unreadable | None:
+        if value is None:
+            return None
         try:
-            return super().from_db_value(value, expression, connection, *args)  # type: ignore[misc]
+            opened = Opened(self.fernet.decrypt(bytes(value)).decode())
         except InvalidToken:
             return Unreadable(bytes(value))
+        opened.ciphertext = bytes(value)
+        return opened
 
     def to_python(self, value: Any) -> Any:
         return value if isinstance(value, Unreadable) else super().to_python(value)
@@ -104,7 +119,8 @@ class EncryptedTextField(_Base):
         value = getattr(obj, self.attname)
         if value is None:
             return None
-        ciphertext = value.ciphertext if isinstance(value, Unreadable) else self.fernet.encrypt(str(value).encode())
+        stored = value.ciphertext if isinstance(value, Opened | Unreadable) else None
+        ciphertext = stored or self.fernet.encrypt(str(value).encode())
         return f"{SERIALIZED}{ciphertext.decode('ascii')}"
 
     def value_to_string(self, obj: models.Model) -> str:

@@ -126,6 +126,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "controlpanel.access.login.address_block"
+AXES_USERNAME_CALLABLE = "controlpanel.access.login.attempted_name"
 AXES_LOCKOUT_CALLABLE = "controlpanel.access.login.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
@@ -174,6 +175,9 @@ PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Without the values of variables, forms and settings.
+DEFAULT_EXCEPTION_REPORTER = "controlpanel.error_reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.error_reports.ReportFilter"
 CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -61,7 +61,7 @@ def test_what_was_queued_has_ended_with_a_reason_and_is_never_sent(bot, key, per
     queued = operation_request(kind="deploy", subject=bot)
     restore = yesterday()
     runner.run(queued.pk)
-    deployed = len(sandbox.instances)
+    deployed = len(sandbox.world.instances)
 
     restore()
 
@@ -70,7 +70,7 @@ def test_what_was_queued_has_ended_with_a_reason_and_is_never_sent(bot, key, per
     assert "restored from a backup" in queued.error_message
     assert not Operation.objects.claimable().exists()
     assert not runner.run(queued.pk)
-    assert len(sandbox.instances) == deployed == 1
+    assert len(sandbox.world.instances) == deployed == 1
 
 
 def test_what_was_running_holds_no_lease_no_lock_and_no_step(live, yesterday):
@@ -198,8 +198,9 @@ def test_messages_that_waited_are_not_sent_again(live, server, admin_user, yeste
         Channel.objects.create(name="hook", kind="webhook", secret=receiver.url)
         Webhook.objects.create(user=admin_user, name="tool", address=receiver.url, secret="whsec_eA==")
         Webhook.objects.update(since=timezone.now() - timedelta(hours=1))
-        server.contact_succeeded(docker_running=False, mqtt_connected=True)
-        detect(timezone.now())
+        for _ in range(2):
+            server.contact_succeeded(docker_running=False, mqtt_connected=True)
+            detect(timezone.now())
         events.detect(timezone.now())
         assert Delivery.objects.exists() and WebhookDelivery.objects.exists()
         restore = yesterday()
