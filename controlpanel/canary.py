@@ -24,7 +24,7 @@ WRONG_FERNET_KEYS = (
     "after the new one (FERNET_KEYS=new,old). If that key is lost, run “python manage.py reencrypt --key-is-lost”: it "
     "names what has to be entered again."
 )
-OTHER_SECRET_KEY = (
+OTHER_SIGNING_KEY = (
     "SECRET_KEY is not the one that this database was used with. Everyone is signed out, recovery codes and links in "
     "invitations are void, and an exchange key that is entered again counts as changed. Put the previous one back, or, "
     "if you changed it on purpose, run “python manage.py reencrypt” once."
@@ -73,7 +73,7 @@ def require_right_keys() -> None:
     if not fit:
         sys.exit(f"The control panel does not start:\n- {WRONG_FERNET_KEYS}")
     if not same_secret_key:
-        logger.warning(OTHER_SECRET_KEY)
+        logger.warning(OTHER_SIGNING_KEY)
 
 
 def _reads_any_secret() -> bool:

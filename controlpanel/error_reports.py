@@ -35,12 +35,10 @@ class ReportFilter(SafeExceptionReporterFilter):
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, str]:
         return {} if request is None else dict.fromkeys(request.POST, HIDDEN)
 
-    def get_cleansed_multivaluedict(
-        self, request: HttpRequest, multivaluedict: MultiValueDict[str, Any]
-    ) -> MultiValueDict[str, Any]:
+    def get_cleansed_multivaluedict(self, request: HttpRequest, multivaluedict: MultiValueDict[str, Any]) -> Any:
         return MultiValueDict({name: [HIDDEN] for name in multivaluedict})
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
         return [(name, Kind(type(value).__name__)) for name, value in tb_frame.f_locals.items()]
 
 

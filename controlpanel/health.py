@@ -50,7 +50,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Check that database and queue answer, that a worker has responded, and that ``FERNET_KEYS`` fit; ``503`` names what does not."""
+    """Check that database and queue answer, a worker has responded, and the keys fit; ``503`` names what fails."""
     checks = {"database": _database, "queue": _queue, "worker": _worker, "keys": keys_fit}
     results = {name: _holds(name, check) for name, check in checks.items()}
     ready = all(results.values())

@@ -111,7 +111,7 @@ class EncryptedTextField(_Base):
             return value
         return super().get_db_prep_save(value, connection)
 
-    def value_from_object(self, obj: models.Model) -> str | None:
+    def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]
         """Return the ciphertext as text: who asks for any field's value, such as a serializer, has no use for a secret.
 
         Python code that needs the secret reads the attribute.
@@ -142,8 +142,8 @@ class EncryptedTextField(_Base):
         ciphertext = serialized.removeprefix(SERIALIZED).encode()
         if not is_opened_by(current_keys(), ciphertext):
             raise SecretNotLoaded(
-                f"{name} was encrypted with a key that is not among FERNET_KEYS. Nothing was loaded. Add the key of the "
-                "panel that wrote the file to the end of FERNET_KEYS, then try again."
+                f"{name} was encrypted with a key that is not among FERNET_KEYS. Nothing was loaded. Add the key of "
+                "the panel that wrote the file to the end of FERNET_KEYS, then try again."
             )
         return Unreadable(ciphertext)
 

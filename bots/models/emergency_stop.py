@@ -208,8 +208,9 @@ class EmergencyStop(models.Model):
 
     def as_problem(self) -> EmergencyStopActive:
         reason = f" Reason: {self.reason.rstrip('.')}." if self.reason else ""
+        name = f"{str(self)[0].lower()}{str(self)[1:]}"
         return EmergencyStopActive(
-            f"The {str(self)[0].lower()}{str(self)[1:]} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, "
+            f"The {name} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, "
             f"started by {self.who}.{reason}",
             url=self.get_absolute_url(),
         )

@@ -21,7 +21,7 @@ def write_backup(stream: BinaryIO, on_rows: Callable[[int], None] = lambda rows:
         writer = Writer(stream, _header())
         try:
             for label, model in backed_up_models().items():
-                writer.table(Table(label, [field.column for field in columns_of(model)]))
+                writer.table(Table(label, [str(field.column) for field in columns_of(model)]))
                 for rows in read_rows(model):
                     writer.rows(rows)
                     on_rows(len(rows))

@@ -1,7 +1,7 @@
 """A backup's file: compressed lines of JSON, read and written in constant memory.
 
-The first line says what it is, see ``Header``. Then each table has a line with its name and columns, and a line for each
-row. The last line has the number of rows of each table, and the checksum of all lines before it.
+The first line says what it is, see ``Header``. Then each table has a line with its name and columns, and a line for
+each row. The last line has the number of rows of each table, and the checksum of all lines before it.
 """
 
 import gzip
@@ -108,7 +108,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 class Reader:
-    """Reads a backup. Whoever acts on what it reads has called ``verify`` before.
+    """Reads a backup. Call ``verify`` before you act on what it reads.
 
     Raises:
         CommandError: the file is damaged, or is no backup.

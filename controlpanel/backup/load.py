@@ -63,8 +63,8 @@ def _require_same_migrations(header: Header) -> None:
     newer = theirs - ours
     what = "has migrations that this database does not have" if newer else "lacks migrations that this database has"
     raise CommandError(
-        f"This backup is of version {header.version} of the panel, and {what} ({examples}). Nothing was changed. Install "
-        "the version that wrote it, migrate an empty database with it, restore, and upgrade then."
+        f"This backup is of version {header.version} of the panel, and {what} ({examples}). Nothing was changed. "
+        "Install the version that wrote it, migrate an empty database with it, restore, and upgrade then."
     )
 
 

@@ -17,7 +17,7 @@ PORTION = 1_000
 
 #: What a backup leaves out, and why. A restore empties these tables.
 LEFT_OUT = {
-    "sessions.Session": "a session's key signs in whoever has it, in clear; everyone signs in again",
+    "sessions.Session": "a session's key signs in anyone who has it, and is in clear; everyone signs in again",
     "operations.WorkerHeartbeat": "of workers of the panel that was backed up",
     "accounts.FormDraft": "what was typed into forms expires within an hour",
     "axes.AccessAttempt": "wrong passwords of the last minutes",
@@ -75,7 +75,7 @@ def store_rows(model: Model, rows: list[list[Any]]) -> None:
     """Insert rows as they are: no signals, no times or defaults of its own."""
     fields = columns_of(model)
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     prepared = [
         [field.get_db_prep_save(_from_json(field, value), connection) for field, value in zip(fields, row, strict=True)]

@@ -37,8 +37,8 @@ def settle(created_at: datetime) -> None:
     taken = f"{created_at:%Y-%m-%d %H:%M} UTC"
     # Nothing that makes a bot trade, until a person has looked.
     EmergencyStop.objects.hold(
-        f"The panel was restored from a backup of {taken}. Make sure that no other panel manages these servers, and check "
-        "each bot: it may have been deployed, stopped or archived since."
+        f"The panel was restored from a backup of {taken}. Make sure that no other panel manages these servers, and "
+        "check each bot: it may have been deployed, stopped or archived since."
     )
     with acting(Actor(Door.TERMINAL)):
         note(None, "restored a backup", f"Taken {taken}.")
@@ -91,6 +91,6 @@ def _send_nothing_twice(created_at: datetime, now: datetime) -> None:
     # What was not due yet when the backup was taken may have been sent since; what was due, too.
     due.update(
         sent_for=month,
-        problem=f"Not sent after the restore of a backup of {created_at:%Y-%m-%d}: it may have been sent before. If not, "
-        "download it and send it yourself.",
+        problem=f"Not sent after the restore of a backup of {created_at:%Y-%m-%d}: it may have been sent before. If "
+        "not, download it and send it yourself.",
     )

@@ -123,7 +123,7 @@ def test_what_no_key_decrypts_is_dumped_as_it_is(dump, settings):
 
 
 def test_a_ciphertext_that_a_person_enters_is_a_text_like_any_other(server):
-    """Whoever has a dump must not have the panel decrypt it for them, by pasting it into a form."""
+    """A person with a dump must not have the panel decrypt it for them, by pasting it into a form."""
     pasted = model_to_dict(server)["password"]
 
     other = Server(name="Other", base_url="http://127.0.0.1:10", password=pasted)

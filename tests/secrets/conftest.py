@@ -46,7 +46,7 @@ def planted(db, loud) -> SimpleNamespace:
     """A world with everything that has pages or can be exported, each secret planted; and its superuser."""
     root = User.objects.create_superuser("root", "root@example.com", LOGIN)
     world = complete(make_world("Own", root))
-    Server.objects.update(password=PLANTED_PASSWORD, connectors={})
+    Server.objects.update(password=PLANTED_PASSWORD, connectors={}, base_url="http://127.0.0.1:9")
     for key in ExchangeKey.objects.all():
         for values in (PLANTED, ROTATED, PLANTED):
             key.set_values(values)

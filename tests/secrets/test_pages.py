@@ -22,7 +22,7 @@ from tests.secrets.hunt import (
     unpacked,
 )
 
-#: Pages that the walk can't open, and why. Whoever adds one says here where it is hunted instead.
+#: Pages that the walk can't open, and why. A person who adds one says here where it is hunted instead.
 NOT_OPENED = {
     "": "leads to the dashboard",
     "accept_invitation": "its link is made from the user's password; opened below",
@@ -69,13 +69,15 @@ def test_no_page_and_no_file_shows_a_secret(planted, logged):
     assert hits == []
     assert [line for line in logged() if found_in(line)] == []
     closed = {page for page, seen in statuses.items() if not seen & {200, 204, 405} and not FORBIDDEN.fullmatch(page)}
-    assert closed == set(NOT_OPENED), "say in NOT_OPENED why the hunt can't open it, or put what it needs into “planted”"
+    assert closed == set(NOT_OPENED), (
+        "say in NOT_OPENED why the hunt can't open it, or put what it needs into “planted”"
+    )
     assert len(statuses) > 150
 
 
 def test_no_page_shows_or_stores_in_clear_what_is_entered_into_its_fields_for_secrets(planted, logged):
-    """Each form that asks for secrets is sent with these alone, so that most are refused and shown again. What only takes
-    a POST is sent one.
+    """Each form that asks for secrets is sent with these alone, so that most are refused and shown again. What only
+    takes a POST is sent one.
     """
     hits, entered = [], set()
     for address in own_pages(planted):

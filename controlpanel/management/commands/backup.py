@@ -40,8 +40,8 @@ class Command(BaseCommand):
         with acting(Actor(Door.TERMINAL)):
             note(None, "backed up the panel")
         self.stderr.write(
-            f"{sum(counts.values()):,} rows of {len(counts)} tables were backed up. The file has no FERNET_KEYS: keep a "
-            "copy of them in another place. Without them the secrets in it can't be read."
+            f"{sum(counts.values()):,} rows of {len(counts)} tables were backed up. The file has no FERNET_KEYS: keep "
+            "a copy of them in another place. Without them the secrets in it can't be read."
         )
 
     def _write(self, stream: BinaryIO) -> dict[str, int]:

@@ -75,8 +75,8 @@ def _what_is_left(proof: Outcome) -> str:
         )
     if proof.lost:
         sentences.append(
-            f"{proof.lost} of {proof.total} can't be decrypted with any of FERNET_KEYS. Add the key that encrypted them "
-            "back to the list, or enter them again."
+            f"{proof.lost} of {proof.total} can't be decrypted with any of FERNET_KEYS. Add the key that encrypted "
+            "them back to the list, or enter them again."
         )
     more = proof.old + proof.lost - len(proof.named)
     names = ", ".join(proof.named) + (f" and {more} more" if more else "")

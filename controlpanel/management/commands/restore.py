@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from controlpanel.backup.file import Reader
 from controlpanel.backup.load import require_restorable, restore
-from controlpanel.canary import OTHER_SECRET_KEY, secret_key_fits
+from controlpanel.canary import OTHER_SIGNING_KEY, secret_key_fits
 from controlpanel.management.progress import Progress
 
 STANDARD_INPUT = "-"
@@ -37,15 +37,15 @@ class Command(BaseCommand):
                 progress.end()
         self.stdout.write(
             f"{sum(counts.values()):,} rows of {len(counts)} tables were restored, as of {reader.header.created_at}.\n"
-            "Operations that had not ended were ended, and messages that waited will not be sent. A hold is in force: no "
-            "bot is deployed, started or restarted until you lift it. Before you do:\n"
+            "Operations that had not ended were ended, and messages that waited will not be sent. A hold is in force: "
+            "no bot is deployed, started or restarted until you lift it. Before you do:\n"
             "- Make sure that no other panel manages these servers.\n"
             "- Start web and worker, and wait until every server was read. A bot may have been deployed, stopped or "
             "archived since the backup.\n"
             "- Open the banner “Hold on everything” and lift it."
         )
         if not secret_key_fits():
-            self.stderr.write(OTHER_SECRET_KEY)
+            self.stderr.write(OTHER_SIGNING_KEY)
 
     def _confirm(self, reader: Reader, rows: int, *, asks: bool) -> None:
         if not asks or not sys.stdin.isatty():
@@ -67,4 +67,4 @@ def _opened(name: str) -> BinaryIO:
             raise CommandError(f"{name} can't be read: {error.strerror}.") from None
     kept = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
     shutil.copyfileobj(sys.stdin.buffer, kept)
-    return kept  # type: ignore[return-value]
+    return kept

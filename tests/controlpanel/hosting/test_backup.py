@@ -282,7 +282,9 @@ def test_another_file_is_no_backup(file, content):
 
 def test_a_backup_of_a_later_format_is_refused(panel, file):
     backup(file)
-    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).replace(b'"format_version":1', b'"format_version":2')))
+    file.write_bytes(
+        gzip.compress(gzip.decompress(file.read_bytes()).replace(b'"format_version":1', b'"format_version":2'))
+    )
 
     with pytest.raises(CommandError, match="newer version"):
         restore(file)

@@ -110,7 +110,9 @@ def rows_of(file: Path) -> list[str]:
 
 def is_settled(line: str) -> bool:
     """What a restore changes on purpose: when a server is read next, its hold, its trace, its own row."""
-    return any(word in line for word in ("Tokyo", "restored a backup", "The panel was restored", "fernet:", "backed up"))
+    return any(
+        word in line for word in ("Tokyo", "restored a backup", "The panel was restored", "fernet:", "backed up")
+    )
 
 
 KINDS = [("sqlite", "sqlite")]
