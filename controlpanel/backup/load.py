@@ -11,6 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError
 from django.core.management.color import no_style
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import Client, Server
@@ -23,7 +24,7 @@ from controlpanel.backup.settling import settle
 from controlpanel.canary import ensure_canary
 from controlpanel.models import Installation
 from core.encryption import SERIALIZED, current_keys, is_opened_by
-from operations.models import Operation, WorkerHeartbeat
+from operations.models import JobStart, Operation, WorkerHeartbeat
 
 
 def require_restorable(reader: Reader, *, replace: bool) -> dict[str, int]:
@@ -40,17 +41,34 @@ def require_restorable(reader: Reader, *, replace: bool) -> dict[str, int]:
             "The secrets in this backup were encrypted with a key that is not among FERNET_KEYS. Nothing was changed. "
             "Put the key of the panel that was backed up into FERNET_KEYS, then try again."
         )
-    if WorkerHeartbeat.is_alive():
-        raise CommandError(
-            "A worker of this panel is running, and would act on what is being replaced. Nothing was changed. Stop web "
-            "and worker, wait for 90 seconds, then try again."
-        )
+    _require_no_worker()
     if not replace and (found := _what_is_here()):
         raise CommandError(
             f"This database is not empty: it has {found}. Nothing was changed. To delete all of it and restore the "
             "backup instead, add --replace."
         )
     return reader.verify()
+
+
+def _require_no_worker() -> None:
+    if WorkerHeartbeat.is_alive():
+        raise CommandError(
+            "A worker of this panel is running, and would act on what is being replaced. Nothing was changed. Stop web "
+            "and worker, wait for 90 seconds, then try again."
+        )
+
+
+def settle_copy() -> None:
+    """Settle a database that was set back by other means than a backup's file: as of its last sign of life.
+
+    Raises:
+        CommandError: a worker is running.
+    """
+    _require_no_worker()
+    with transaction.atomic():
+        seen = JobStart.objects.aggregate(last=Max("started_at"))["last"] or timezone.now()
+        settle(seen)
+        Installation.objects.update(restored_at=timezone.now(), restored_from=seen)
 
 
 def _require_same_migrations(header: Header) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core import mail
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -244,3 +244,24 @@ def test_the_panel_says_that_it_was_restored_and_what_to_do(live, admin_client, 
     assert "Lift the hold" in detail and "being stopped" not in detail
     restored = Installation.objects.get()
     assert restored.restored_from < restored.restored_at
+
+
+def test_a_database_that_was_set_back_by_other_means_is_settled_the_same(bot, key, yesterday):
+    operation = operation_request(kind="deploy", subject=bot)
+
+    call_command("restore", "--settle", stdout=StringIO())
+
+    operation.refresh_from_db()
+    assert (operation.state, operation.error_code) == (State.FAILED, "ended_by_restore")
+    assert EmergencyStop.objects.active().get().only_blocks
+    assert Installation.objects.get().restored_at is not None
+
+
+def test_it_is_not_settled_under_a_running_worker_or_beside_a_file(bot):
+    with pytest.raises(CommandError, match="use --settle instead"):
+        call_command("restore")
+    with pytest.raises(CommandError, match="use --settle instead"):
+        call_command("restore", "panel.backup", "--settle")
+    WorkerHeartbeat.objects.create(worker="w", last_seen_at=timezone.now())
+    with pytest.raises(CommandError, match="A worker of this panel is running"):
+        call_command("restore", "--settle")
