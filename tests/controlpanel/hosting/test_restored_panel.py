@@ -20,6 +20,7 @@ from bots.problems import EmergencyStopActive
 from client_reports.delivery import send_due
 from client_reports.models import Subscription
 from controlpanel.models import Installation
+from core.problems import Problem
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
 from notifications.delivery import outbox
@@ -265,3 +266,28 @@ def test_it_is_not_settled_under_a_running_worker_or_beside_a_file(bot):
     WorkerHeartbeat.objects.create(worker="w", last_seen_at=timezone.now())
     with pytest.raises(CommandError, match="A worker of this panel is running"):
         call_command("restore", "--settle")
+
+
+@pytest.mark.parametrize("polled", [True, False])
+def test_a_bot_that_another_panel_deployed_since_is_not_started_a_second_time(
+    bot, key, perform, sandbox, yesterday, polled
+):
+    """Two panels on one server: this one knows nothing of the instance, and its hold was lifted too early."""
+    restore = yesterday()
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    restore()
+    EmergencyStop.objects.active().get().lift(None, "")
+    if polled:
+        poll_server(Server.objects.get())
+
+    outcome = ""
+    try:
+        operation = operation_request(kind="deploy", subject=Bot.objects.get())
+        assert runner.run(operation.pk)
+        operation.refresh_from_db()
+        outcome = operation.error_code
+    except Problem as problem:
+        outcome = problem.code
+
+    assert len(sandbox.world.instances) == 1
+    assert outcome == "already_running"
