@@ -20,6 +20,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
+from core.log_context import logging_about
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,8 @@ class Poll:
                 return
             server = Server.objects.get(pk=server_id)
             try:
-                self.read(server, within=(self.max_duration - MARGIN).total_seconds())
+                with logging_about(server=server_id):
+                    self.read(server, within=(self.max_duration - MARGIN).total_seconds())
             finally:
                 every, also = self._following(server)
                 following = max((asked_at or started) + every, timezone.now() + self.rest)

@@ -73,11 +73,11 @@ def multiply(row: models.Model, count: int, **expressions: str) -> None:
         )
 
 
-def _before(unit_seconds: float) -> str:
-    """Return an SQL expression for a time that many seconds before now, times ``n``."""
+def _apart(seconds: float, count: int) -> str:
+    """Return an SQL expression for the times of so many rows, which are so many seconds apart: the last one is now."""
     if connection.vendor == "postgresql":
-        return f"now() - n * interval '{unit_seconds} seconds'"
-    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', '-' || (n * {unit_seconds}) || ' seconds')"
+        return f"now() - ({count} - n) * interval '{seconds} seconds'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', '-' || (({count} - n) * {seconds}) || ' seconds')"
 
 
 def make_world(bots: int, operations: int) -> dict[str, str]:
@@ -174,11 +174,9 @@ def _make_incidents(bots: int) -> None:
     ]  # fmt: skip
     Incident.objects.bulk_create(incidents, batch_size=500)
     template = Incident.objects.latest("pk")
-    first, resolved = Bot.objects.order_by("pk").values_list("pk", flat=True)[0], _before(60)
-    multiply(
-        template, bots * 10, seen_at=_before(61), opened_at=_before(61), resolved_at=resolved,
-        subject_id=f"{first} + n %% {bots}",
-    )  # fmt: skip
+    first = Bot.objects.order_by("pk").values_list("pk", flat=True)[0]
+    moments = dict.fromkeys(("seen_at", "opened_at", "resolved_at"), _apart(60, bots * 10))
+    multiply(template, bots * 10, subject_id=f"{first} + n %% {bots}", **moments)
 
 
 def _make_past(operations: int) -> None:
@@ -189,7 +187,7 @@ def _make_past(operations: int) -> None:
         concurrency_group=f"server:{bot.server_id}",
     )  # fmt: skip
     bots = Bot.objects.count()
-    moments = dict.fromkeys(("requested_at", "started_at", "finished_at"), _before(30))
+    moments = dict.fromkeys(("requested_at", "started_at", "finished_at"), _apart(30, operations))
     several = {
         "state": "CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END",
         "kind": "CASE n %% 10 WHEN 0 THEN 'deploy' WHEN 1 THEN 'stop' WHEN 2 THEN 'archive' ELSE 'refresh' END",
@@ -198,7 +196,7 @@ def _make_past(operations: int) -> None:
     event = AuditEvent.objects.create(
         actor="measured", door="page", verb="refresh", subject_label=str(bot)[:200], client=bot.client, operation=None
     )
-    multiply(event, operations, at=_before(30))
+    multiply(event, operations, at=_apart(30, operations))
 
 
 def pages() -> dict[str, str]:

@@ -4,8 +4,6 @@ A comparison renders a configuration, so it is Python. It is repeated for bots o
 """
 
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
@@ -46,8 +44,8 @@ def bots_to_renew(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     # Each of these is found by an index of its own.
     noted = (Bot.objects.filter(**found) for found in ({"differs": True}, {"runs_older_key": True}, lately))
     with_new_key = Bot.objects.filter(client__in=ExchangeKey.objects.filter(**lately).values("client"))
-    some = reduce(or_, (Q(pk__in=found.order_by().values("pk")) for found in (*noted, with_new_key)))
-    return bots.filter(some & _LIVE).exclude(client__status=ClientStatus.OFFBOARDED)
+    first, *others = (found.order_by().values("pk") for found in (*noted, with_new_key))
+    return bots.filter(_LIVE, pk__in=first.union(*others)).exclude(client__status=ClientStatus.OFFBOARDED)
 
 
 def differs_now(bot: Bot) -> bool:

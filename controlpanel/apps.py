@@ -2,9 +2,11 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.conf import settings
 from django.db.models.signals import post_migrate
 
 from core.migrating import is_up_to_date
+from core.version import VERSION
 
 
 def update_roles(apps: Any = installed, **kwargs: object) -> None:
@@ -31,3 +33,7 @@ class ControlPanelConfig(AppConfig):
         # This app comes last in INSTALLED_APPS: by its turn Django has made the permissions of all others.
         post_migrate.connect(update_roles, sender=self)
         post_migrate.connect(set_canary, sender=self)
+        if settings.SENTRY_DSN:
+            from controlpanel.observability.error_reports import report_errors
+
+            report_errors(settings.SENTRY_DSN, release=VERSION, environment=settings.ENVIRONMENT)

@@ -59,6 +59,9 @@ env = _Env(
     DATA_DIR=(str, ""),
     TIME_ZONE=(str, "UTC"),
     LOG_LEVEL=(str, "INFO"),
+    LOG_FORMAT=(str, "text"),
+    METRICS_TOKEN=(str, ""),
+    SENTRY_DSN=(str, ""),
     SECURE_SSL_REDIRECT=(bool, True),
     SECURE_HSTS_SECONDS=(int, 31_536_000),
     SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
@@ -152,6 +155,10 @@ def _is_queue(value: str) -> bool:
     return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
 
 
+def _is_sentry_dsn(value: str) -> bool:
+    return _is_address(value) and bool(urlsplit(value).username) and urlsplit(value).path.strip("/").isdecimal()
+
+
 #: The valid values of a kind, or of one variable: a test, which may raise, and its description.
 Form = tuple[Callable[[str], Any], str]
 FORMS_OF_KINDS: dict[type, Form] = {
@@ -180,6 +187,8 @@ FORMS: dict[str, Form] = {
     "HUMMINGBOT_API_URL": _ADDRESS,
     "TIME_ZONE": (ZoneInfo, "the name of a time zone: Europe/Berlin"),
     "LOG_LEVEL": (lambda value: value in logging.getLevelNamesMapping(), "DEBUG, INFO, WARNING or ERROR"),
+    "LOG_FORMAT": (lambda value: value in {"text", "json"}, "text or json"),
+    "SENTRY_DSN": (_is_sentry_dsn, "the DSN of a Sentry project: https://key@sentry.example.com/1"),
     "PORT": (lambda value: 0 < int(value) < 65536, "a port, 1 to 65535"),
     "WORKER_THREADS": _AT_LEAST_ONE,
     "WEB_CONCURRENCY": _AT_LEAST_ONE,
@@ -194,6 +203,8 @@ def _unfit_for_production() -> Iterator[str]:
         yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
         yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if 0 < len(env("METRICS_TOKEN")) < SECRET_LENGTH:
+        yield f"METRICS_TOKEN is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if not env("ALLOWED_HOSTS"):
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):

@@ -32,6 +32,7 @@ class RoleGrant(models.Model):
 
     class Meta:
         default_permissions = ()
+        permissions = [("view_system", "Can see what runs the panel")]
         constraints = [
             models.UniqueConstraint(fields=["role", "permission"], name="unique_permission_per_role"),
         ]

@@ -109,6 +109,7 @@ SETTINGS = (
     Place("Webhooks", "webhook", "admin:json_api_webhook_changelist", "json_api.view_webhook"),
     Place("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
     Place("Roles", "groups", "admin:auth_group_changelist", "auth.view_group"),
+    Place("System", "monitor_heart", "system", "controlpanel.view_system"),
     Place("Glossary", "menu_book", "glossary"),
 )
 

@@ -22,6 +22,11 @@ REFUSALS = (PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserEr
 _current: ContextVar[str] = ContextVar("request_id", default="-")
 
 
+def current_request_id() -> str:
+    """Return the id of the request that this thread answers; a dash outside of any."""
+    return _current.get()
+
+
 class RequestIdMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -42,7 +47,7 @@ class RequestIdFilter(logging.Filter):
     """Gives each record the id of the current request; a dash outside of any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = _current.get()
+        record.request_id = current_request_id()
         return True
 
 

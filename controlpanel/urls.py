@@ -10,6 +10,8 @@ from client_reports.views import shared
 from controlpanel.access.invitations import AcceptInvitation
 from controlpanel.access.two_factor import second_factor
 from controlpanel.demo.reset import reset
+from controlpanel.observability.metrics import metrics
+from controlpanel.observability.system import system
 from controlpanel.places.glossary import glossary
 from controlpanel.places.home import home_now
 from controlpanel.places.markets import markets
@@ -19,6 +21,8 @@ from json_api.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("metrics", metrics, name="metrics"),
+    path("admin/system/", admin.site.admin_view(system), name="system"),
     path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(home_now))), name="home_now"),
     path("admin/markets/", admin.site.admin_view(markets), name="markets"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),

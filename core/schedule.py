@@ -57,6 +57,7 @@ SCHEDULE = (
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
+    Job(name="count operations", task="operations.tasks.count_operations", every=60),
     Job(name="poll quotes, trades and order books", task="markets.tasks.poll_markets", every=60),
     Job(name="judge obligations", task="markets.tasks.judge_obligations", every=60),
     # As often as the servers take snapshots.

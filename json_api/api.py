@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
+from core.version import VERSION
 from json_api.auth import consume_quota
 from json_api.error_handlers import MEDIA_TYPE, handle_problems, problem_response
 from json_api.parser import StrictParser
@@ -109,7 +110,7 @@ class PanelAPI(NinjaAPI):
 
 api = PanelAPI(
     title="Hummingbot control panel",
-    version="1.0.0",
+    version=VERSION,
     description="Creates and manages bots for the agency's other tools. Every call needs a token: create one in the "
     "admin, under “API tokens”, and send it as “Authorization: Bearer …”.",
     openapi_url="/api/openapi.json",

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -83,8 +82,8 @@ def _beginning(user: User, now: datetime) -> datetime:
 def _changed_since(user: User, since: datetime) -> Any:
     # On every page: each of the two is found by an index of its own.
     opened, resolved = (Incident.objects.filter(**{f"{name}__gt": since}) for name in ("opened_at", "resolved_at"))
-    either = Q(pk__in=opened.order_by().values("pk")) | Q(pk__in=resolved.order_by().values("pk"))
-    return Incident.objects.visible_to(user).opened().filter(either)
+    either = opened.order_by().values("pk").union(resolved.order_by().values("pk"))
+    return Incident.objects.visible_to(user).opened().filter(pk__in=either)
 
 
 def _browser_events(user: User, settings: PersonalSettings, now: datetime) -> Iterable[dict[str, Any]]:

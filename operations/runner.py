@@ -27,6 +27,7 @@ from django.db.models import Case, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from core.log_context import ABOUT, logging_about
 from core.problems import Problem
 from core.problems.server import FAILURES, problem_of
 from hummingbot_api.text import truncate
@@ -77,8 +78,8 @@ def take_turn(
     if not _claim(operation_id, holder):
         return Turn.NOT_TAKEN, 0
     operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
-    logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
-    with Lease(operation.pk, holder) as lease:
+    with logging_about(**_about(operation)), Lease(operation.pk, holder) as lease:
+        logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
         try:
             _work(LeasedContext(operation, lease, enqueue), lease, on_step)
         except LeaseLost:
@@ -86,6 +87,15 @@ def take_turn(
         except Waiting as waiting:
             return Turn.WAITS, 0 if waiting.sight[0] else waiting.pause
     return Turn.ENDED, 0
+
+
+def _about(operation: Operation) -> dict[str, int]:
+    """Return what the lines of the log are about that an operation logs."""
+    subject = operation.subject
+    if subject is None:
+        return {}
+    keys = {name: getattr(subject, f"{name}_id", None) for name in ABOUT} | {subject._meta.model_name: subject.pk}
+    return {name: key for name, key in keys.items() if name in ABOUT and key is not None} | {"operation": operation.pk}
 
 
 def _claim(operation_id: int, holder: str) -> bool:

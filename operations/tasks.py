@@ -17,8 +17,10 @@ from django.utils import timezone
 from huey.contrib.djhuey import HUEY, db_periodic_task, db_task, on_startup
 
 from core.schedule import SCHEDULE, SECONDS_IN_MINUTE, Job
+from core.version import VERSION
 from operations import runner
-from operations.models import Batch, JobStart, Operation, OperationQuerySet, WorkerHeartbeat
+from operations.models import Batch, JobStart, Operation, OperationQuerySet, WorkerHeartbeat, count_ended
+from operations.models.tally import PORTION
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ def enqueue_due() -> None:
 def enqueue_claimable() -> None:
     """Enqueue what no worker runs, after lost wake-ups, expired leases, and full concurrency groups."""
     now = timezone.now()
-    WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults={"last_seen_at": now})
+    seen = {"last_seen_at": now, "version": VERSION}
+    WorkerHeartbeat.objects.update_or_create(worker=runner.worker_name(), defaults=seen)
     WorkerHeartbeat.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).delete()
     for pk in next_up(Operation.objects.all()):
         run_operation(pk)
@@ -132,6 +135,13 @@ def start_frequent_jobs() -> None:
                 _start_once(job)
     finally:
         close_old_connections()
+
+
+@db_task()
+def count_operations() -> None:
+    """Add what has ended to the sums. Most of the time that is a few."""
+    while count_ended(Operation.objects.all()) == PORTION:
+        pass
 
 
 @db_task()

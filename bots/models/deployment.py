@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 
 from django.conf import settings
@@ -94,6 +96,18 @@ class DeploymentQuerySet(OfClientsQuerySet["Deployment"]):
     def open(self) -> Self:
         """Return those that were sent to a server and have not ended."""
         return self.filter(sent_at__isnull=False, ended_at__isnull=True)
+
+    def one_per_market(self) -> Self:
+        """Return one deployment for each market of these: of a server, a connector and a trading pair."""
+        markets = self.order_by().values("server", "connector", "trading_pair")
+        return self.filter(pk__in=markets.annotate(first=models.Min("pk")).values("first"))
+
+    def in_markets_of(self, others: Iterable["Deployment"]) -> Self:
+        """Return those of these that are in the same market as one of the others."""
+        markets = (
+            Q(server=other.server_id, connector=other.connector, trading_pair=other.trading_pair) for other in others
+        )
+        return self.filter(reduce(or_, markets, Q(pk__in=[])))
 
     def crashed_beside(self, deployment: "Deployment") -> Self:
         """Return those of the client's other bots in its market whose container is not up, and that may have orders."""

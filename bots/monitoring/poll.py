@@ -58,6 +58,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
                 snapshot = Snapshot.take(api)
             server.contact_succeeded(
                 docker_running=True,
+                latency_ms=snapshot.latency_ms,
                 mqtt_connected=snapshot.mqtt_connected,
                 instances=sorted(snapshot.instances),
                 instances_at=snapshot.taken_at,

@@ -1,6 +1,7 @@
 """What a server shows in one poll, and what that means for a deployment."""
 
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Self
@@ -36,6 +37,8 @@ class Snapshot:
     instances: frozenset[str] = frozenset()
     mqtt_connected: bool = True
     performance: dict[str, list[ControllerPerformance]] = field(default_factory=dict)
+    #: How long the first of the calls took, in milliseconds.
+    latency_ms: int | None = None
 
     @classmethod
     def take(cls, api: HummingbotAPI, *, performance: bool = True, name: str = "") -> Self:
@@ -44,13 +47,16 @@ class Snapshot:
         The active containers are read before the exited ones, so that one which ends in between is found.
         """
         taken_at = timezone.now()
+        begun = time.monotonic()
         mqtt = api.bots.mqtt()
+        latency_ms = round((time.monotonic() - begun) * 1000)
         by_bot: dict[str, list[ControllerPerformance]] = {}
         for report in api.bots.performance() if performance else ():
             by_bot.setdefault(report.bot_name, []).append(report)
         active = api.docker.active(name)
         return cls(
             taken_at=taken_at,
+            latency_ms=latency_ms,
             connected=mqtt.discovered_bots,
             mqtt_connected=mqtt.connected,
             active=frozenset(container.name for container in active),

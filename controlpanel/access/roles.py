@@ -146,6 +146,7 @@ WHO_MAY = {
     "json_api.delete_webhook": "A O",
     "json_api.view_webhookdelivery": "A O",
     # the panel itself
+    "controlpanel.view_system": "A",
     "operations.view_operation": "A O M V",
     "operations.view_batch": "A O M V",  # those that they requested; of every client for who sees them all
     "audit.view_auditevent": "A O M V",  # of their own clients and their own doing; of users for who sees users

@@ -8,6 +8,15 @@ document.addEventListener("DOMContentLoaded", () => {
   status.className = "panel-unseen";
   status.setAttribute("role", "status");
   form.append(status);
+  // A person who types already goes on typing in the same place. Where the field is gone, the exchange has the focus.
+  function keepFocus(focused, fresh) {
+    const same = fresh.querySelector(`[name="${CSS.escape(focused.name)}"]`);
+    (same ?? form.querySelector("select[name=connector], [name=connector]:checked"))?.focus();
+    if (same?.setSelectionRange && focused.selectionStart !== null) {
+      same.setSelectionRange(focused.selectionStart, focused.selectionEnd);
+    }
+  }
+
   let newest = 0;
   let waiting;
 
@@ -28,7 +37,9 @@ document.addEventListener("DOMContentLoaded", () => {
         const typed = part().querySelector(`[name="${CSS.escape(field.name)}"]`);
         if (typed && field.type !== "checkbox") field.value = typed.value;
       }
+      const focused = part().contains(document.activeElement) ? document.activeElement : null;
       part().replaceWith(document.adoptNode(fresh));
+      if (focused) keepFocus(focused, fresh);
       window.history.replaceState(null, "", address);
       const count = fresh.querySelectorAll("input, select, textarea").length;
       status.textContent = count ? `${count} fields for this exchange are below.` : "This exchange asks for no key.";

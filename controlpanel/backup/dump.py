@@ -12,7 +12,7 @@ from controlpanel.backup.file import Header, Table, Writer
 from controlpanel.backup.rows import backed_up_models, columns_of, read_rows
 from controlpanel.models import Installation
 from core.encryption import SERIALIZED, as_stored
-from json_api.api import api
+from core.version import VERSION
 
 
 def write_backup(stream: BinaryIO, on_rows: Callable[[int], None] = lambda rows: None) -> dict[str, int]:
@@ -61,7 +61,7 @@ def _header() -> Header:
     stored = Installation.objects.values_list(as_stored(Installation._meta.get_field("canary")), "secret_key_mark")
     canary, mark = stored.first() or (b"", "")
     return Header(
-        version=api.version,
+        version=VERSION,
         created_at=timezone.now().isoformat(),
         migrations=applied_migrations(),
         canary=f"{SERIALIZED}{bytes(canary).decode('ascii')}" if canary else "",

@@ -176,8 +176,8 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Without the values of variables, forms and settings.
-DEFAULT_EXCEPTION_REPORTER = "controlpanel.error_reports.Reporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.error_reports.ReportFilter"
+DEFAULT_EXCEPTION_REPORTER = "controlpanel.observability.reporter.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.observability.reporter.ReportFilter"
 CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -270,6 +270,12 @@ FLEET: dict[str, float] = {
     # How long an unanswered deploy's instance is searched for before the deploy counts as unconfirmed.
     "SETTLE": 30,
 }
+
+# --- watching the panel -------------------------------------------------------------------------------------------
+
+ENVIRONMENT = env("ENVIRONMENT")
+METRICS_TOKEN = env("METRICS_TOKEN")
+SENTRY_DSN = env("SENTRY_DSN")
 
 # --- the JSON API -------------------------------------------------------------------------------------------------
 

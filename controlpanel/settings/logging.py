@@ -7,9 +7,13 @@ from controlpanel.environment import env
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"},
+        "json": {"()": "controlpanel.observability.json_lines.JsonLines"},
+    },
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        "about": {"()": "core.log_context.AboutFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
         "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
@@ -22,8 +26,8 @@ LOGGING = {
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request_id", "refusal_in_a_line", "unsigned_in_a_line", "outage_in_a_line"],
+            "formatter": env("LOG_FORMAT"),
+            "filters": ["request_id", "about", "refusal_in_a_line", "unsigned_in_a_line", "outage_in_a_line"],
         },
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},

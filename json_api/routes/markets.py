@@ -21,7 +21,7 @@ from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.routes import bots, clients
 from json_api.schemas.common import Id
-from json_api.schemas.markets import MarketOut, ObligationOut, QuotesOut, TradePage
+from json_api.schemas.markets import MarketOut, MarketPage, ObligationOut, QuotesOut, TradePage
 from markets.figures.books import markets_now
 from markets.figures.bot_market import bot_market
 from markets.models import Trade
@@ -36,6 +36,12 @@ class TradeFilters(Paged):
     since: Moment | None = Field(None, description="From this time on. Times without a zone are UTC.")
     until: Moment | None = Field(None, description="Before this time.")
     side: Literal["BUY", "SELL"] | None = None
+
+
+class MarketFilters(Paged):
+    server: str | None = Field(None, description="Its name.")
+    connector: str | None = None
+    pair: str | None = None
 
 
 class PeriodFilters(Schema):
@@ -67,13 +73,22 @@ def list_trades(request: HttpRequest, bot_id: Path[Id], asked: Query[TradeFilter
     return page(request, trades, asked, "-traded_at")
 
 
-@router.get("/markets", response=list[MarketOut], auth=may_read)
-def list_markets(request: HttpRequest) -> Any:
+@router.get("/markets", response=MarketPage, auth=may_read)
+def list_markets(request: HttpRequest, asked: Query[MarketFilters]) -> Any:
     """Lists the markets in which open bots quote, with their order books as last read: once a minute."""
     require(request.user, "bots.view_bot")
-    deployments = Deployment.objects.visible_to(request.user).open().select_related("server")
+    equal = {
+        "server__name": asked.server,
+        "connector": asked.connector,
+        "trading_pair__iexact": asked.pair and asked.pair.replace("/", "-"),
+    }
+    equal = {name: value for name, value in equal.items() if value is not None}
+    deployments = Deployment.objects.visible_to(request.user).open().filter(**equal).select_related("server")
     deployments = deployments.only("bot_id", "connector", "trading_pair", "server__name")
-    return [MarketOut.of(market) for market in markets_now(deployments, timezone.now())]
+    # One deployment stands for its market, so that markets are read a page at a time.
+    found = page(request, deployments.one_per_market(), asked, "connector")
+    there = deployments.in_markets_of(found["results"])
+    return found | {"results": [MarketOut.of(market) for market in markets_now(there, timezone.now())]}
 
 
 @router.get("/clients/{client_id}/obligations", response=list[ObligationOut], auth=may_read)

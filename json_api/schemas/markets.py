@@ -181,6 +181,10 @@ class MarketOut(Schema):
         }
 
 
+class MarketPage(Page):
+    results: list[MarketOut]
+
+
 class KeptOut(Schema):
     met: float | None = Field(description="Share of the measured time; null when nothing was measured.")
     not_measured: float | None = Field(description="Share of the time that could not be measured.")

@@ -9,22 +9,26 @@ from operations.models.operation import MAX_LABEL, MAX_SUMMARY, Operation
 from operations.models.queries import OperationQuerySet, lease_end
 from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step, StepState
+from operations.models.tally import WITHIN, OperationTally, count_ended
 
 __all__ = [
     "ACTIVE_STATES",
     "MAX_LABEL",
     "MAX_SUMMARY",
     "NOT_STARTED",
+    "WITHIN",
     "Batch",
     "JobStart",
     "NotStarted",
     "Operation",
     "OperationQuerySet",
+    "OperationTally",
     "Progress",
     "Reason",
     "State",
     "Step",
     "StepState",
     "WorkerHeartbeat",
+    "count_ended",
     "lease_end",
 ]

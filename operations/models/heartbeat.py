@@ -14,11 +14,16 @@ class WorkerHeartbeat(models.Model):
 
     worker = models.CharField(max_length=80, primary_key=True)
     last_seen_at = models.DateTimeField()
+    version = models.CharField(max_length=20, blank=True, help_text="The panel's version that it runs.")
 
     def __str__(self) -> str:
         return f"{self.worker} at {self.last_seen_at:%Y-%m-%d %H:%M:%S}"
 
     @classmethod
+    def alive(cls) -> "models.QuerySet[WorkerHeartbeat]":
+        return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE))
+
+    @classmethod
     def is_alive(cls) -> bool:
         """Return whether any worker is alive."""
-        return cls.objects.filter(last_seen_at__gte=timezone.now() - timedelta(seconds=cls.UNRESPONSIVE)).exists()
+        return cls.alive().exists()

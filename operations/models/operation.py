@@ -112,6 +112,8 @@ class Operation(models.Model):
         max_length=40, blank=True, help_text="What was seen of the instance. It is woken when that changes."
     )
 
+    counted = models.BooleanField(default=False, help_text="Whether the sums of what has ended have it.")
+
     summary = models.CharField(max_length=MAX_SUMMARY, blank=True, help_text="The outcome, in one sentence.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
@@ -146,6 +148,9 @@ class Operation(models.Model):
             models.Index(fields=["kind", "id"], name="operations_by_kind"),
             models.Index(fields=["requested_at"], name="operations_by_request"),
             models.Index(fields=["batch", "state"]),
+            models.Index(
+                fields=["id"], condition=Q(counted=False, finished_at__isnull=False), name="operations_to_count"
+            ),
             models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="operations_that_wait"),
         ]
 

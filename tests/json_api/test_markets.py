@@ -96,7 +96,7 @@ def test_a_filter_that_makes_no_sense_is_named(quoting, tool, query):
 
 
 def test_markets_have_their_order_books_and_the_bots_share(quoting, tool):
-    [market] = tool.get("/markets").json()
+    [market] = tool.get("/markets").json()["results"]
     assert (market["connector"], market["pair"], market["bots"]) == ("bitmart", "SHARP-USDT", [quoting.pk])
     assert (market["best_bid"], market["problem"]) == ("0.01245", "")
     near, _, far = market["depth"]
@@ -106,7 +106,7 @@ def test_markets_have_their_order_books_and_the_bots_share(quoting, tool):
 
 def test_a_book_that_could_not_be_read_says_so(quoting, tool):
     BookSample.objects.update(problem="The server can't reach the exchange.", best_bid=None, best_ask=None)
-    [market] = tool.get("/markets").json()
+    [market] = tool.get("/markets").json()["results"]
     assert (market["best_bid"], market["problem"]) == (None, "The server can't reach the exchange.")
 
 
@@ -115,8 +115,26 @@ def test_many_bots_of_a_market_are_one_market_in_as_many_queries(quoting, make_b
     for number in range(4):
         deployed(make_bot(name=f"Bot {number}"))
     assert count_queries(lambda: tool.get("/markets")) == before
-    [market] = tool.get("/markets").json()
+    [market] = tool.get("/markets").json()["results"]
     assert len(market["bots"]) == 5
+
+
+def test_markets_are_read_a_page_at_a_time(quoting, make_bot, deployed, tool):  # noqa: F811
+    for number, pair in enumerate(("AAA-USDT", "BBB-USDT", "AAA-USDT")):
+        deployed(make_bot(name=f"Bot {number}", trading_pair=pair))
+    seen, path = [], "/markets?page_size=1"
+    while path:
+        answer = tool.get(path).json()
+        [market] = answer["results"]
+        seen.append((market["pair"], len(market["bots"])))
+        path = answer["next"]
+    assert sorted(seen) == [("AAA-USDT", 2), ("BBB-USDT", 1), ("SHARP-USDT", 1)]
+
+
+@pytest.mark.parametrize("query", ["pair=sharp/usdt", "connector=bitmart", "server=Sandbox"])
+def test_markets_are_found_by_pair_exchange_and_server(quoting, tool, query):
+    assert [market["pair"] for market in tool.get(f"/markets?{query}").json()["results"]] == ["SHARP-USDT"]
+    assert tool.get(f"/markets?{query}x").json()["results"] == []
 
 
 def test_obligations_say_how_they_stand(quoting, tool):

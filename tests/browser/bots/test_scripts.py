@@ -62,6 +62,35 @@ def test_what_was_typed_stays_in_the_fields_that_remain_and_out_of_the_address(p
     assert "planted" not in page.url
 
 
+def test_typing_goes_on_in_a_field_that_remains_while_the_fields_are_loaded(page):
+    page.locator("[name=connector]").select_option("bitmart")
+    expect(page.get_by_text("bitmart of 1")).to_be_visible()
+    page.locator("[name=memo]").press_sequentially("ab")
+    page.locator("[name=memo]").press("ArrowLeft")
+    with page.expect_response(lambda answer: "client=2" in answer.url):
+        page.evaluate("""() => {
+            const client = document.querySelector("[name=client]");
+            client.value = "2";
+            client.dispatchEvent(new Event("change", {bubbles: true}));
+        }""")
+    expect(page.get_by_text("bitmart of 2")).to_be_visible()
+    page.keyboard.type("-")
+    expect(page.locator("[name=memo]")).to_be_focused()
+    assert page.locator("[name=memo]").input_value() == "a-b"
+
+
+def test_a_field_that_goes_takes_its_focus_with_it_and_says_what_is_there_now(page):
+    page.locator("[name=connector]").select_option("bitmart")
+    page.locator("[name=bitmart_secret]").focus()
+    page.evaluate("""() => {
+        const connector = document.querySelector("[name=connector]");
+        connector.value = "kucoin";
+        connector.dispatchEvent(new Event("change", {bubbles: true}));
+    }""")
+    expect(page.locator("[name=kucoin_secret]")).to_be_visible()
+    expect(page.locator("[name=connector]")).to_be_focused()
+
+
 def test_fields_that_can_not_be_loaded_are_reported_and_the_old_ones_stay(page):
     page.unroute("**/*")
     page.route("**/*", lambda route: route.abort())

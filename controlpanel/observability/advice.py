@@ -1,0 +1,100 @@
+"""What an administrator should change about this panel's configuration: each with the reason, and with what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core import checks
+from django.db import connection
+from django.http import HttpRequest
+
+from bots.models import Deployment
+from core.version import VERSION
+from operations.models import WorkerHeartbeat
+
+#: Bots on servers above which SQLite's one writer becomes a limit: see “Choose a size” in docs/hosting.md.
+MANY_FOR_SQLITE = 50
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Attributes:
+    sentence: what is not as it should be, and what follows from that.
+    remedy: what to do.
+    """
+
+    sentence: str
+    remedy: str
+
+
+def advice_on(request: HttpRequest) -> list[Advice]:
+    """Return what should change, as far as the configuration, the database and this request show it."""
+    return [*_on_running(), *_on_access(request), *_on_messages(), *_on_django()]
+
+
+def _on_running() -> Iterator[Advice]:
+    if not settings.PRODUCTION:
+        yield Advice(
+            "The panel runs for development: without HTTPS, and with fewer checks.",
+            "Set ENVIRONMENT=production where people use it.",
+        )
+    others = {beat.version or "an older version" for beat in WorkerHeartbeat.alive()} - {VERSION}
+    if others:
+        yield Advice(
+            f"A worker runs {', '.join(sorted(others))}, and this web process {VERSION}.",
+            "Restart the workers and web after an upgrade, with the same version.",
+        )
+    if connection.vendor == "sqlite" and Deployment.objects.open().count() > MANY_FOR_SQLITE:
+        yield Advice(
+            f"More than {MANY_FOR_SQLITE} bots are on servers, and SQLite lets one process write at a time.",
+            "Move to PostgreSQL: see “Choose a size” in docs/hosting.md.",
+        )
+    if len(settings.FERNET_KEYS) > 1:
+        yield Advice(
+            "FERNET_KEYS has more than one key: its rotation is not finished.",
+            "Run “manage.py reencrypt”, then remove the old keys from the list.",
+        )
+
+
+def _on_access(request: HttpRequest) -> Iterator[Advice]:
+    if not settings.REQUIRE_SECOND_FACTOR:
+        yield Advice(
+            "Users who have not set up two-factor authentication sign in with a password alone.",
+            "Set REQUIRE_SECOND_FACTOR=true.",
+        )
+    forwarded = "X-Forwarded-For" in request.headers
+    if forwarded and not settings.TRUSTED_PROXIES:
+        yield Advice(
+            "A proxy is in front of the panel, and TRUSTED_PROXIES is 0: the lockout and the addresses of API tokens "
+            "see the proxy instead of the caller.",
+            "Set TRUSTED_PROXIES to the number of proxies that you control.",
+        )
+    if settings.TRUSTED_PROXIES and not forwarded:
+        yield Advice(
+            f"TRUSTED_PROXIES is {settings.TRUSTED_PROXIES}, and this request came through no proxy that names its "
+            "caller: who reaches the panel this way can forge their address.",
+            "Let the proxy send X-Forwarded-For, and let nobody else reach the panel.",
+        )
+
+
+def _on_messages() -> Iterator[Advice]:
+    if not settings.PANEL_URL:
+        yield Advice(
+            "PANEL_URL is not set: notifications have no links.",
+            "Set it to the panel's address: https://panel.example.com",
+        )
+    if not settings.NOTIFICATIONS["MAIL_SERVER"]:
+        yield Advice(
+            "EMAIL_URL is not set: invitations are links to copy, and nobody is notified by e-mail.",
+            "Set EMAIL_URL to your mail server.",
+        )
+
+
+def _on_django() -> Iterator[Advice]:
+    """What Django's own check of a deployment finds. On a developer's machine, it would be all that HTTPS is for."""
+    if settings.PRODUCTION:
+        for message in checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True):
+            if not message.is_silenced():
+                yield Advice(
+                    " ".join(str(message.msg).split()), message.hint or f"See Django's documentation of {message.id}."
+                )

@@ -1,0 +1,1 @@
+from tests.markets.conftest import deployed as deployed

@@ -1,0 +1,138 @@
+"""The page *System*: what runs the panel, and what to change about it."""
+
+import platform
+import re
+import tomllib
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils import timezone
+
+from controlpanel.observability import advice, system
+from core.version import VERSION
+from operations.models import Operation, State, WorkerHeartbeat
+from tests.conftest import count_queries
+from tests.notifications.test_pages import words
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def page(admin_client):
+    return lambda **headers: words(admin_client.get(reverse("system"), headers=headers))
+
+
+def test_the_version_is_that_of_the_package_and_of_the_newest_release():
+    package = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+    released = re.findall(r"^## (\d\S+) - ", (settings.BASE_DIR / "CHANGELOG.md").read_text(), re.M)
+    assert VERSION == package == released[0]
+
+
+def test_it_shows_what_runs(page):
+    WorkerHeartbeat.objects.create(worker="host:1", last_seen_at=timezone.now(), version=VERSION)
+    WorkerHeartbeat.objects.create(worker="host:2", last_seen_at=timezone.now() - timedelta(minutes=5))
+    shown = page()
+    assert f"Panel {VERSION}" in shown and f"Python {platform.python_version()}" in shown
+    assert "host:1 up" in shown and "host:2 no recent contact" in shown
+
+
+def test_without_a_worker_it_says_how_to_start_one(page):
+    assert "No worker has been seen in the last hour. Start one: python manage.py run_huey" in page()
+
+
+def test_it_shows_what_waits(page, server):
+    for number, state in enumerate((State.QUEUED, State.RUNNING)):
+        minutes = timedelta(minutes=3)
+        facts = {"state": state, "requested_at": timezone.now() - minutes}
+        Operation.objects.create(kind="check", subject=server, lock=f"x:{number}", **facts)
+    shown = page()
+    assert "Queued 1 Longest wait 3 min In progress 1" in shown
+
+
+def test_a_queue_that_does_not_respond_is_named_and_the_page_is_there(page, monkeypatch):
+    def fail() -> int:
+        raise system.OUTAGE_ERRORS[0]
+
+    monkeypatch.setattr(system.HUEY.storage, "queue_size", fail)
+    assert "the queue does not respond" in page()
+
+
+def test_only_who_may_sees_it(client, make_user):
+    for role, status in (("Administrator", 200), ("Operator", 403), ("Account manager", 403), ("Viewer", 403)):
+        user = make_user(role, set())
+        user.groups.add(Group.objects.get(name=role))
+        client.force_login(user)
+        assert client.get(reverse("system")).status_code == status, role
+
+
+def test_it_takes_as_many_queries_for_many_rows_as_for_few(admin_client, make_bot, deployed):
+    def look() -> None:
+        admin_client.get(reverse("system"))
+
+    look()
+    few = count_queries(look)
+    for number in range(4):
+        deployed(make_bot(name=f"Bot {number}"))
+        WorkerHeartbeat.objects.create(worker=f"host:{number}", last_seen_at=timezone.now())
+    assert count_queries(look) == few
+
+
+def sentences(rf, **headers: str) -> str:
+    return " ".join(item.sentence for item in advice.advice_on(rf.get("/", headers=headers)))
+
+
+@pytest.fixture
+def well_configured(settings):
+    """A panel in production that has nothing to change."""
+    settings.PRODUCTION = settings.REQUIRE_SECOND_FACTOR = True
+    settings.PANEL_URL, settings.TRUSTED_PROXIES, settings.FERNET_KEYS = "https://panel.example.com", 0, ["one"]
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL_SERVER": True}
+    settings.SECRET_KEY = "0123456789" * 5 + "abcdefgh"
+    settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    return settings
+
+
+def test_what_is_as_it_should_be_needs_no_advice(rf, well_configured):
+    WorkerHeartbeat.objects.create(worker="one", last_seen_at=timezone.now(), version=VERSION)
+    assert sentences(rf) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PRODUCTION", False, "The panel runs for development"),
+        ("REQUIRE_SECOND_FACTOR", False, "sign in with a password alone"),
+        ("PANEL_URL", "", "notifications have no links"),
+        ("FERNET_KEYS", ["new", "old"], "its rotation is not finished"),
+        ("TRUSTED_PROXIES", 1, "this request came through no proxy"),
+        ("SECURE_HSTS_SECONDS", 0, "SECURE_HSTS_SECONDS"),
+    ],
+)
+def test_a_setting_that_should_change_is_named(rf, well_configured, name, value, sentence):
+    setattr(well_configured, name, value)
+    assert sentence in sentences(rf)
+
+
+def test_a_proxy_that_is_not_counted_is_named(rf, well_configured):
+    assert "TRUSTED_PROXIES is 0" in sentences(rf, **{"X-Forwarded-For": "192.0.2.1"})
+
+
+def test_without_a_mail_server_it_says_what_is_missing(rf, well_configured):
+    well_configured.NOTIFICATIONS = well_configured.NOTIFICATIONS | {"MAIL_SERVER": False}
+    assert "invitations are links to copy" in sentences(rf)
+
+
+@pytest.mark.parametrize(("version", "named"), [("0.9", "0.9"), ("", "an older version")])
+def test_a_worker_of_another_version_is_named(rf, well_configured, version, named):
+    WorkerHeartbeat.objects.create(worker="one", last_seen_at=timezone.now(), version=version)
+    assert f"A worker runs {named}, and this web process {VERSION}." in sentences(rf)
+
+
+def test_a_disk_that_is_nearly_full_comes_first(page, monkeypatch):
+    monkeypatch.setattr(system, "disk", lambda: system.Disk(free=9, total=100))
+    assert "What to change The disk with the database is nearly full." in page()
