@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from controlpanel.wsgi import application
+from django.core.wsgi import get_wsgi_application
 from json_api.api import api
 
 pytestmark = pytest.mark.django_db
 
 schema = schemathesis.openapi.from_dict(json.loads(json.dumps(api.get_openapi_schema(), default=str)))
-schema.app = application
+schema.app = get_wsgi_application()
 
 
 @pytest.fixture
