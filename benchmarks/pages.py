@@ -91,10 +91,10 @@ def make_world(bots: int, operations: int) -> dict[str, str]:
         )
         for n in range(SERVERS)
     ]  # fmt: skip
-    # As many clients in both as a page has rows, at least.
+    # One for each bot, so that a page of a client, and one of many, shows as much in both.
     clients = Client.objects.bulk_create(
         Client(name=f"Client {n:05}", account_name=f"client_{n}", server=servers[n % SERVERS], status="active")
-        for n in range(max(100, bots // 5))
+        for n in range(bots)
     )
     for client in clients[:1]:
         key = ExchangeKey(client=client, connector="bitmart")
@@ -123,13 +123,12 @@ def make_world(bots: int, operations: int) -> dict[str, str]:
 
 def _make_bots(count: int, clients: list[Client]) -> None:
     now, strategy = timezone.now(), Strategy.objects.get(name="spread")
-    market = {"connector": "bitmart", "trading_pair": "SHARP-USDT"}
     settings = strategy.defaults | {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600}
     bots = Bot.objects.bulk_create(
         (
             Bot(
                 client=clients[n % len(clients)], name=f"Bot {n:05}", server=clients[n % len(clients)].server,
-                strategy=strategy, settings=settings, **market,
+                strategy=strategy, settings=settings, connector="bitmart", trading_pair=f"T{n // SERVERS:04}-USDT",
             )
             for n in range(count)
         ),

@@ -1,5 +1,6 @@
 """What happens around ``migrate``: which databases this release can work with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.db import connections, models
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunPython
 
 BEFORE_1_0 = (
     "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder "
@@ -41,6 +43,26 @@ def is_up_to_date(model: type[models.Model], apps: Any) -> bool:
     except LookupError:
         return False
     return _columns(migrated) == _columns(model)
+
+
+def let_older_code_insert(tables: Mapping[str, Mapping[str, str]]) -> RunPython:
+    """Return an operation that keeps the code of the release before able to insert rows on PostgreSQL.
+
+    While a release is rolled out, and after it is rolled back, that code runs on the new columns without knowing them.
+    Django gives a new column its default for the rows that are there, and then drops the default. SQLite is left as it
+    is: there one host stops everything for an upgrade.
+
+    Args:
+        tables: for each table its new columns that take no ``NULL``, each with a literal of SQL.
+    """
+
+    def set_defaults(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            for table, columns in tables.items():
+                for column, literal in columns.items():
+                    schema_editor.execute(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" SET DEFAULT {literal}')
+
+    return RunPython(set_defaults, RunPython.noop)
 
 
 def _columns(model: type[models.Model]) -> set[str | None]:

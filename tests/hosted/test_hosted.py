@@ -1,0 +1,141 @@
+"""Every command of the Procfile as a host runs it: the image's content, PostgreSQL, no DEBUG, TLS in front."""
+
+import re
+import threading
+import time
+
+import pytest
+import requests
+
+from tests.conftest import PLANTED_PASSWORD
+from tests.hosted.conftest import wait_until
+
+# The first one builds the image.
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_database_queue_and_worker_are_ready(hosted):
+    assert hosted.get("/readyz").json() == {"status": "ready", "database": True, "queue": True, "worker": True}
+
+
+def test_what_is_read_through_the_proxy_is_protected(hosted):
+    answer = hosted.get("/admin/login/")
+    assert answer.status_code == 200
+    headers = answer.headers
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert (headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    cookies = answer.headers["Set-Cookie"]
+    assert "Secure" in cookies and "SameSite" in cookies
+
+
+def test_files_of_pages_are_there_and_may_be_kept_forever(hosted):
+    page = hosted.get("/admin/login/").text
+    [path] = re.findall(r'href="(/static/panel\.\w+\.css)"', page)
+    answer = hosted.get(path)
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_an_error_shows_nothing_of_the_code(hosted):
+    answer = hosted.get("/nowhere")
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text and "urlpatterns" not in answer.text
+
+
+def test_another_host_is_refused(hosted):
+    assert hosted.get("/admin/login/", headers={"Host": "evil.example.com"}).status_code in {400, 404, 421}
+
+
+def test_the_proxy_leads_from_http_to_https_and_names_the_caller(hosted, admin):
+    answer = hosted.get("/admin/system/", session=admin)
+    assert answer.status_code == 200
+    # What it would advise, if the proxy's headers were not as they should be.
+    assert "TRUSTED_PROXIES" not in answer.text
+    assert "PostgreSQL" in answer.text
+
+
+@pytest.fixture
+def token(hosted, admin) -> str:
+    asked = ["--user", "admin", "--name", f"hosted {time.monotonic()}", "--scope", "read", "--scope", "admin"]
+    return hosted.manage("token", *asked).strip().splitlines()[-1]
+
+
+def add_server(hosted, address: str) -> int:
+    facts = f"name='Slow', username='admin', password='{PLANTED_PASSWORD}'"
+    made = (
+        "from accounts.models import Server; "
+        f"print(Server.objects.update_or_create(base_url='{address}', defaults=dict({facts}))[0].pk)"
+    )
+    return int(hosted.manage("shell", "-v", "0", "-c", made).split()[-1])
+
+
+def test_sigterm_lets_web_end_the_request_that_it_answers(hosted, token, slow_server):
+    server, answers = add_server(hosted, slow_server), []
+
+    def ask() -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        answers.append(hosted.ask("POST", f"/servers/{server}/check?wait=20", headers=headers))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(1)
+    # Whichever of the two answers it.
+    assert hosted.end("web0", within=35) == 0
+    hosted.start_web(0)
+    assert hosted.end("web1", within=35) == 0
+    hosted.start_web(1)
+    asking.join(40)
+    assert answers[0].status_code in {200, 202}, answers[0].text
+
+
+def test_a_worker_that_is_told_to_end_ends_its_operation_or_leaves_it_to_the_next(hosted, token, slow_server):
+    server = add_server(hosted, slow_server)
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = hosted.ask("POST", f"/servers/{server}/check?wait=0", headers=headers)
+    assert answer.status_code == 202, answer.text
+    operation = answer.json()["id"]
+
+    def state() -> str:
+        time.sleep(0.6)  # a token has so many requests in a minute
+        return hosted.get(f"/operations/{operation}", headers=headers).json()["state"]
+
+    wait_until(lambda: state() == "running")
+    assert hosted.end("worker", within=30) == 0
+    hosted.start("worker")
+    wait_until(lambda: state() not in {"queued", "running"}, within=90)
+    assert state() == "succeeded"
+
+
+def test_a_release_interrupts_nobody(hosted):
+    """Migrate, then restart one web process after the other, while people work."""
+    seen: list[int] = []
+    over = threading.Event()
+
+    def browse() -> None:
+        while not over.is_set():
+            try:
+                seen.append(hosted.get("/admin/login/").status_code)
+            except requests.RequestException:
+                seen.append(0)
+
+    people = [threading.Thread(target=browse) for _ in range(3)]
+    for person in people:
+        person.start()
+    hosted.manage("migrate", "--noinput")
+    for number in range(2):
+        assert hosted.end(f"web{number}", within=35) == 0
+        hosted.start_web(number)
+    over.set()
+    for person in people:
+        person.join()
+    assert len(seen) > 20 and set(seen) == {200}
+
+
+def test_nothing_was_written_to_the_image_so_that_it_may_be_read_only(hosted):
+    assert hosted.files() == hosted.built
+
+
+def test_the_logs_have_no_error(hosted):
+    for key in ("web0", "web1", "worker"):
+        assert "Traceback" not in hosted.log(key), hosted.log(key)
