@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('controlpanel', '0003_view_system'),
+        ('controlpanel', '0004_older_code_inserts'),
     ]
 
     operations = [
