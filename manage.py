@@ -4,8 +4,8 @@
 import os
 import sys
 
-from controlpanel.starting import run_command
-
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
-    run_command(sys.argv)
+    from controlpanel.terminal import main
+
+    main(sys.argv)

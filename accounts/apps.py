@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db.models.signals import post_migrate
 
-from core.migrating import is_up_to_date
+from core.migrating import acting_as_panel, is_up_to_date
 
 
 def add_first_server(apps: Any = installed, **kwargs: object) -> None:
@@ -23,7 +23,8 @@ def add_first_server(apps: Any = installed, **kwargs: object) -> None:
             wrong = " ".join(f"{field}: {' '.join(words)}" for field, words in error.message_dict.items())
             wrong = wrong.replace("turn on “Allow unencrypted”", "set HUMMINGBOT_API_ALLOW_UNENCRYPTED=true")
             raise CommandError(f"HUMMINGBOT_API_URL, _USERNAME or _PASSWORD is not valid. {wrong}") from None
-        server.save()
+        with acting_as_panel(apps):
+            server.save()
 
 
 class AccountsConfig(AppConfig):

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 
 from accounts.models import Client, Server
 
@@ -60,6 +60,7 @@ def client_define(*, user: User, name: str, server: str, account_name: str = "",
     return client
 
 
+@transaction.atomic
 def client_save(client: Client, errors: Errors | None = None) -> None:
     """Check a client, and save it when nothing is wrong.
 

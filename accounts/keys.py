@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from accounts.models import Client, ExchangeKey
 from hummingbot_api.connectors import entries, is_paper_trade, modes_of
@@ -214,6 +215,7 @@ def key_errors(values: Mapping[str, Any], fields: Iterable[ConnectorField]) -> d
     return read_key(values, fields)[1]
 
 
+@transaction.atomic
 def key_store(*, client: Client, connector: str, values: Mapping[str, Any]) -> ExchangeKey:
     """Store a client's key for a connector, in place of the one before. Nothing is sent to a server.
 

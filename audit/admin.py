@@ -13,12 +13,15 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.decorators import display
 
-from audit.models import AuditEvent, Outcome
+from audit.models import ABOUT, AuditEvent, AuditEventQuerySet, Outcome
 from core.admin.scoped import ScopedMixin, VisibleFilter
+from core.http import is_row_number
 from operations.actions import ReadOnlyMixin
 from spreadsheets.admin import ExportMixin
 
 COLUMNS = ("time (UTC)", "who", "what", "to what", "client", "changes", "outcome", "through", "address", "request")
+#: Where a row stands in the chain, for who keeps exports.
+CHAIN = ("position", "hash")
 ROWS = 50
 
 
@@ -57,6 +60,21 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.with_outcome(self.value()) if self.value() else queryset
 
 
+class AboutFilter(admin.SimpleListFilter):
+    """One object, whose page leads here. It is a filter among the others only then."""
+
+    title = "object"
+    parameter_name = ABOUT
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(ABOUT, "")
+        return [(chosen, _name_of(chosen, AuditEvent.objects.visible_to(request.user)))] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> models.QuerySet[Any]:
+        kind, _, number = (self.value() or "").partition(":")
+        return queryset.about(kind, number) if is_row_number(number) else queryset
+
+
 class PersonFilter(admin.SimpleListFilter):
     """The people whose acts the user may see."""
 
@@ -80,7 +98,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     list_before_template = "audit/above_list.html"
     when_empty = "What people do in the panel, over the JSON API and in a terminal is listed here."
     list_display = ("at", "actor", "what", "to_what", "client_name", "changed", "outcome_label", "origin")
-    list_filter = (DayFilter, PersonFilter, ("client", VisibleFilter), OutcomeFilter, "door")
+    list_filter = (AboutFilter, DayFilter, PersonFilter, ("client", VisibleFilter), OutcomeFilter, "door")
     list_select_related = ("client", "operation")
     list_per_page = ROWS
     search_fields = ("actor", "subject_label", "client_label", "verb", "detail", "request_id")
@@ -89,12 +107,13 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
         "at",
         "actor",
         "what",
-        "to_what",
+        "subject_link",
         "client_name",
         "changes_listed",
-        "outcome_label",
+        "outcome_text",
         "origin",
         "request_id",
+        "seal",
     )
 
     @display(description="what", ordering="verb")
@@ -107,6 +126,18 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     def to_what(self, event: AuditEvent) -> str:
         return event.subject_label
 
+    @display(description="to what")
+    def subject_link(self, event: AuditEvent) -> str:
+        if not (address := event.subject_url):
+            return event.subject_label
+        return format_html('<a class="panel-link" href="{}">{}</a>', address, event.subject_label or "Open")
+
+    @display(description="in the chain")
+    def seal(self, event: AuditEvent) -> str:
+        if not event.position:
+            return "not sealed yet"
+        return format_html('<span class="panel-hash">position {}, hash {}</span>', event.position, event.hash)
+
     @display(description="client", ordering="client_label")
     def client_name(self, event: AuditEvent) -> str | None:
         if event.client is None:
@@ -115,7 +146,8 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="from what to what")
     def changed(self, event: AuditEvent) -> str | None:
-        outcome = event.operation and (event.operation.error_message or event.operation.summary)
+        requested = event.operation if event.outcome == Outcome.REQUESTED else None
+        outcome = requested and (requested.error_message or requested.summary)
         text = event.text or outcome or ""
         return text if len(text) <= 160 else f"{text[:160]}…"
 
@@ -123,16 +155,29 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
     def changes_listed(self, event: AuditEvent) -> str | None:
         return event.text or None
 
-    @display(description="outcome", label={"done": "success", "failed": "danger", "active": "info"})
+    @display(
+        description="outcome", label={"done": "success", "failed": "danger", "active": "info", "requested": "info"}
+    )
     def outcome_label(self, event: AuditEvent) -> tuple[str, str]:
         return event.result.value, event.result.label
+
+    @display(description="outcome")
+    def outcome_text(self, event: AuditEvent) -> str:
+        return str(event.result.label)
 
     @display(description="from")
     def origin(self, event: AuditEvent) -> str:
         return f"{event.door}, {event.address}" if event.address else event.door
 
     def export(self, request: HttpRequest, queryset: Any) -> tuple[list[str], list[list[Any]]]:
-        return list(COLUMNS), _exported(queryset.select_related("operation").iterator(2000))
+        return [*COLUMNS, *CHAIN], _exported(queryset.select_related("operation").iterator(2000))
+
+
+def _name_of(chosen: str, events: AuditEventQuerySet) -> str:
+    """Return what the last event calls an object, if the user may see one of its events."""
+    kind, _, number = chosen.partition(":")
+    last = events.filter(subject_kind=kind, subject_id=number).first() if is_row_number(number) else None
+    return last.subject_label if last else "one object"
 
 
 def _exported(events: Iterable[AuditEvent]) -> list[list[Any]]:
@@ -148,6 +193,8 @@ def _exported(events: Iterable[AuditEvent]) -> list[list[Any]]:
             event.door,
             event.address or "",
             event.request_id,
+            event.position or "",
+            event.hash,
         ]
         for event in events
     ]

@@ -12,8 +12,8 @@ from core.encryption import EncryptedTextField
 CHANGED = "changed"
 #: Columns that hold a secret or its hash without being encrypted.
 SECRET_NAMES = frozenset({"password", "hash", "token_hash", "secret_hash", "key"})
-#: Columns that follow from a secret, or from a sign-in: they say nothing that those do not.
-DERIVED = frozenset({"fingerprint", "hint", "previous_values", "last_login"})
+#: Columns that follow from a secret, a sign-in or a look: they say nothing that those do not.
+DERIVED = frozenset({"fingerprint", "hint", "previous_values", "last_login", "date_joined", "opened_at", "read_at"})
 
 #: What people call these columns.
 LABELS = {"encrypted_values": "API key"}

@@ -1,30 +1,49 @@
-"""The trail of what people did: who, when, to what, from what to what, through which door and from where."""
+"""The trail of what was done: who, when, to what, from what to what, through which door and from where.
 
-from datetime import datetime
-from typing import Any, Self
+Rows are added and never changed. ``audit.chain`` seals each one into a chain of hashes, and prunes the oldest.
+"""
+
+from typing import Any, NoReturn, Self
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.models import Client
 from core.acting import Door
+from core.http import own_page
 from core.visibility import AnyUser, sees_every_client
-from operations.models import MAX_LABEL, Operation, State
+from operations.models import ACTIVE_STATES, MAX_LABEL, Operation, State
+
+#: The parameter of the list that names one row: its model and number, as ``bots.bot:7``.
+ABOUT = "about"
 
 #: Characters of a value that are kept; longer ones are said to have changed.
 MAX_VALUE = 300
 
 
+#: The hash before the first row.
+NOTHING_BEFORE = "0" * 64
+
+
+class AppendOnly(RuntimeError):
+    """The trail is only added to: a row of it was to be changed or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("Rows of the audit trail are never changed. Only audit.chain seals and prunes them.")
+
+
 class Outcome(models.TextChoices):
-    """How an act ended; of an operation, how that ended."""
+    """How an act ended. What requests an operation ends as that does, which has a row of its own."""
 
     DONE = "done", "done"
     FAILED = "failed", "failed"
+    REQUESTED = "requested", "requested"
+    #: Never stored: the operation of a request has not ended.
     ACTIVE = "active", "in progress"
 
 
@@ -43,23 +62,52 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         return self.filter(own | Q(client=None) & ~Q(subject_type__in=people) & ~Q(subject_type=None))
 
     def with_outcome(self, outcome: str) -> Self:
-        active, failed = Q(operation__state__in=(State.QUEUED, State.RUNNING)), Q(operation__state=State.FAILED)
-        match outcome:
-            case Outcome.FAILED:
-                return self.filter(failed | Q(outcome=Outcome.FAILED))
-            case Outcome.ACTIVE:
-                return self.filter(active)
-        return self.exclude(failed | active | Q(outcome=Outcome.FAILED))
+        ends: dict[str, tuple[State, ...]] = {
+            Outcome.DONE: (State.SUCCEEDED, State.CANCELLED),
+            Outcome.FAILED: (State.FAILED,),
+            Outcome.ACTIVE: ACTIVE_STATES,
+        }
+        if outcome == Outcome.REQUESTED:
+            return self.filter(outcome=outcome, operation=None)
+        operation_ended_so = Q(outcome=Outcome.REQUESTED, operation__state__in=ends.get(outcome, ()))
+        return self.filter(Q(outcome=outcome) | operation_ended_so)
 
-    def prune(self, before: datetime) -> None:
-        self.filter(at__lt=before).delete()
+    def about(self, kind: str, number: str) -> Self:
+        """Return what was done to a row; of a user, also what the user did; of a client, all that concerns it."""
+        own = Q(subject_kind=kind, subject_id=number)
+        concerns = {"accounts.client": "client", "auth.user": "user"}.get(kind)
+        return self.filter(own | Q(**{concerns: number}) if concerns else own)
+
+    def unsealed(self) -> Self:
+        return self.filter(position=None).order_by("pk")
+
+    def sealed(self) -> Self:
+        return self.filter(position__isnull=False).order_by("position")
+
+    def update(self, **values: Any) -> NoReturn:
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        rows = list(objs)
+        for row in rows:
+            row.keep_numbers()
+        return super().bulk_create(rows, *args, **kwargs)
 
 
 class AuditEvent(models.Model):
-    """One act of one person. It is written once and never changed.
+    """One act of a person or of the panel. It is written once and never changed.
 
     Attributes:
         changes: lists of a label, the value before and the value after, as text. Secrets say that they changed.
+        subject_kind, client_number, user_number, operation_number: what the references said. Those become ``NULL``
+            when their rows are deleted; these stay, and the hash covers them.
+        position: in the chain, from 1 on. ``NULL`` until the row is sealed, right after its transaction.
+        previous_hash: that of the row at the position before.
     """
 
     at = models.DateTimeField("time", default=timezone.now, editable=False, db_index=True)
@@ -72,14 +120,23 @@ class AuditEvent(models.Model):
     request_id = models.CharField(max_length=80, blank=True)
     verb = models.CharField("what", max_length=60)
     subject_type = models.ForeignKey(ContentType, null=True, on_delete=models.SET_NULL, related_name="+")
+    # The defaults in the database are for an older release that still runs while this one is deployed.
+    subject_kind = models.CharField(max_length=100, blank=True, default="", db_default="")
     subject_id = models.CharField(max_length=40, blank=True)
     subject_label = models.CharField("to what", max_length=MAX_LABEL, help_text="Kept when the object is deleted.")
     client = models.ForeignKey(Client, null=True, on_delete=models.SET_NULL, related_name="audit_events")
     client_label = models.CharField(max_length=200, blank=True)
+    client_number = models.BigIntegerField(null=True)
+    user_number = models.BigIntegerField(null=True)
+    operation_number = models.BigIntegerField(null=True)
     changes = models.JSONField(default=list)
     detail = models.TextField(blank=True)
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="audit_events")
+    # Hidden from operations: what the trail refers to is pruned like others, because its text is kept here.
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.SET_NULL, related_name="+")
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.DONE)
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    previous_hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     objects = AuditEventQuerySet.as_manager()
 
@@ -88,18 +145,44 @@ class AuditEvent(models.Model):
         default_permissions = ("view",)
         verbose_name = "event"
         verbose_name_plural = "events"
-        indexes = [models.Index(fields=["client", "-id"]), models.Index(fields=["user", "-id"])]
+        indexes = [
+            models.Index(fields=["client", "-id"]),
+            models.Index(fields=["user", "-id"]),
+            models.Index(fields=["subject_kind", "subject_id", "-id"], name="audit_by_subject"),
+            models.Index(fields=["id"], condition=Q(position=None), name="audit_unsealed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.subject_label}".strip()
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Raises:
+            AppendOnly: it is stored already.
+        """
+        if not self._state.adding:
+            raise AppendOnly
+        self.keep_numbers()
+        super().save(*args, **kwargs | {"force_insert": True})
+
     def get_absolute_url(self) -> str:
         return reverse("admin:audit_auditevent_change", args=[self.pk])
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    def keep_numbers(self) -> None:
+        """Keep what the references say, for when their rows are gone."""
+        if not self.subject_kind and self.subject_type_id:
+            self.subject_kind = ".".join(ContentType.objects.get_for_id(self.subject_type_id).natural_key())
+        self.client_number = self.client_number or self.client_id
+        self.user_number = self.user_number or self.user_id
+        self.operation_number = self.operation_number or self.operation_id
 
     @property
     def result(self) -> Outcome:
         """How it ended, as far as is known now."""
-        if self.operation is None:
+        if self.outcome != Outcome.REQUESTED or self.operation is None:
             return Outcome(self.outcome)
         if self.operation.is_active:
             return Outcome.ACTIVE
@@ -119,5 +202,33 @@ class AuditEvent(models.Model):
         """Return the page of what it was done to; empty when it is gone or has none."""
         model: Any = self.subject_type.model_class() if self.subject_type else None
         row = model._base_manager.filter(pk=self.subject_id).first() if model and self.subject_id else None
-        address = getattr(row, "get_absolute_url", None)
-        return str(address()) if address else ""
+        if row is None:
+            return ""
+        if address := own_page(row):
+            return address
+        try:
+            return reverse(f"admin:{self.subject_kind.replace('.', '_')}_change", args=[row.pk])
+        except NoReverseMatch:
+            return ""
+
+
+class ChainHead(models.Model):
+    """The one row with the end of the chain, and with its beginning since older rows were pruned.
+
+    Who seals or prunes locks it.
+
+    Attributes:
+        pruned_until: the time of the last row that was pruned.
+    """
+
+    position = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default=NOTHING_BEFORE)
+    pruned_position = models.BigIntegerField(default=0)
+    pruned_hash = models.CharField(max_length=64, default=NOTHING_BEFORE)
+    pruned_until = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.hash}"

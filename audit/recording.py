@@ -1,12 +1,14 @@
-"""Writes the trail: listens to what is saved, deleted, requested, signed in, and noted while a person acts.
+"""Writes the trail: listens to what is saved and deleted while a person acts, and to what is requested, ended and
+noted, by a person or by the panel.
 
-It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. A
-worker acts for nobody: what it does belongs to the operation that somebody requested.
+It hooks into signals and not into pages, so that a form, a call of the JSON API and a command leave the same rows. What
+nobody's request and nobody's command does, the panel does: its polls save rows all the time, which are no events.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -15,14 +17,17 @@ from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Client
+from audit.chain import seal_after_commit
 from audit.changes import changes_between
 from audit.models import AuditEvent, Outcome
 from core.acting import Actor, Door, current_actor, noted
 from core.http import client_address
+from core.request_id import current_request_id
 from hummingbot_api.text import truncate
-from operations.models import MAX_LABEL, Operation
+from operations.models import MAX_LABEL, Operation, State, ended
 
 #: What leaves a trail when it is saved or deleted, with the way to its client: empty where it belongs to none.
 AUDITED: dict[str, str] = {
@@ -40,6 +45,7 @@ AUDITED: dict[str, str] = {
     "json_api.webhook": "",
     "markets.obligation": "client",
     "notifications.channel": "client",
+    "notifications.personalsettings": "",
 }
 
 
@@ -78,23 +84,26 @@ def write(
     client = client_of(subject)
     is_row = isinstance(subject, models.Model)
     actor.recorded.add((subject._meta.label_lower, str(subject.pk)) if is_row else ("", verb))
-    return AuditEvent.objects.create(
+    event = AuditEvent.objects.create(
         user=who if isinstance(who, User) else None,
         actor=truncate(_name_of(actor, who), 200),
         door=actor.door.value,
         address=client_address(request) if request else None,
-        request_id=getattr(request, "id", ""),
+        request_id=getattr(request, "id", "") or current_request_id(),
         verb=verb,
         subject_type=ContentType.objects.get_for_model(subject) if is_row else None,
         subject_id=str(subject.pk or "") if is_row else "",
         subject_label=truncate(label or str(subject or ""), MAX_LABEL),
         client=None if client_goes else client,
+        client_number=client.pk if client else None,
         client_label=truncate(str(client or ""), 200),
         changes=[list(change) for change in changes],
         detail=detail,
         operation=operation,
         outcome=outcome,
     )
+    seal_after_commit()  # at once where there is no transaction
+    return event
 
 
 def _user_of(actor: Actor) -> Any:
@@ -102,9 +111,16 @@ def _user_of(actor: Actor) -> Any:
     return user if getattr(user, "is_authenticated", False) else None
 
 
+def _acting_now() -> Actor:
+    """Return who acts; outside of requests and commands the panel itself."""
+    return current_actor() or Actor(Door.PANEL)
+
+
 def _name_of(actor: Actor, user: Any) -> str:
     if actor.door is Door.TERMINAL:
         return "a terminal on the host"
+    if actor.door is Door.PANEL:
+        return f"the panel, for {user}" if user else "the panel"
     name = str(user or "nobody signed in")
     token = getattr(actor.request, "auth", None)
     return f"{name}, token “{token.name}”" if actor.door is Door.API and token is not None else name
@@ -157,21 +173,6 @@ def related(sender: Any, instance: Any, action: str, pk_set: Any, model: Any, **
     write(actor, "changed", instance, changes=[change])
 
 
-@receiver(post_save, sender=Operation)
-def requested(sender: Any, instance: Operation, created: bool = False, **kwargs: Any) -> None:
-    actor = current_actor()
-    if created and actor is not None:
-        write(
-            actor,
-            instance.label.lower(),
-            instance.subject,
-            label=instance.subject_label,
-            detail=f"Part of “{instance.batch}”." if instance.batch else "",
-            operation=instance,
-            user=instance.requested_by,
-        )
-
-
 @receiver(post_save, sender=LogEntry)
 def logged(sender: Any, instance: LogEntry, created: bool = False, **kwargs: Any) -> None:
     """Record what the admin's history says of an object that left no trail in this request otherwise."""
@@ -190,13 +191,82 @@ def _exists(entry: LogEntry) -> bool:
     return model is not None and model._base_manager.filter(pk=entry.object_id).exists()
 
 
+# --- operations -----------------------------------------------------------------------------------------------------
+
+
+@receiver(post_save, sender=Operation)
+def requested(sender: Any, instance: Operation, created: bool = False, **kwargs: Any) -> None:
+    if created:
+        write(
+            _acting_now(),
+            instance.label.lower(),
+            instance.subject,
+            label=instance.subject_label,
+            detail=_reason_of(instance),
+            operation=instance,
+            user=instance.requested_by,
+            outcome=Outcome.REQUESTED,
+        )
+
+
+def _reason_of(operation: Operation) -> str:
+    if operation.batch:
+        return f"Part of “{operation.batch}”."
+    if operation.caused_by:
+        return f"Because of “{operation.caused_by}”."
+    return "By the restart policy." if operation.options.get("automatic") else ""
+
+
+@receiver(ended)
+def has_ended(sender: Any, pks: list[int], **kwargs: Any) -> None:
+    """Record how operations ended, as text: their own rows are pruned. Takes the same queries for any number."""
+    actor = _acting_now()
+    requests = {
+        event.operation_id: event
+        for event in AuditEvent.objects.filter(operation__in=pks, outcome=Outcome.REQUESTED).select_related("client")
+    }
+    AuditEvent.objects.bulk_create(
+        _end_of(operation, requests.get(operation.pk), actor)
+        for operation in Operation.objects.filter(pk__in=pks).order_by("pk")
+    )
+    seal_after_commit()
+
+
+def _end_of(operation: Operation, request: AuditEvent | None, actor: Actor) -> AuditEvent:
+    if operation.state != State.CANCELLED and actor.door is not Door.TERMINAL:
+        actor = Actor(Door.PANEL)  # also in the demo, whose people wait for the end
+    subject = None if request else operation.subject
+    client = request.client if request else client_of(subject)
+    user = _user_of(actor)
+    state = "canceled" if operation.state == State.CANCELLED else operation.state
+    return AuditEvent(
+        user=user,
+        actor=truncate(_name_of(actor, user), 200),
+        door=actor.door.value,
+        address=client_address(actor.request) if actor.request else None,
+        request_id=getattr(actor.request, "id", "") or operation.request_id,
+        verb=f"{operation.label.lower()} {state}",
+        subject_type_id=operation.subject_type_id,
+        subject_id=str(operation.subject_id),
+        subject_label=operation.subject_label,
+        client=client,
+        client_label=request.client_label if request else truncate(str(client or ""), 200),
+        client_number=request.client_number if request else None,
+        detail=operation.error_message or operation.summary,
+        operation=operation,
+        outcome=Outcome.FAILED if operation.state == State.FAILED else Outcome.DONE,
+    )
+
+
 # --- acts without a row ---------------------------------------------------------------------------------------------
 
 
 @receiver(noted)
 def was_noted(sender: Any, subject: Any, verb: str, detail: str, **kwargs: Any) -> None:
-    if actor := current_actor():
-        write(actor, verb, subject, detail=detail)
+    if isinstance(subject, Operation):
+        write(_acting_now(), verb, subject.subject, label=subject.subject_label, detail=detail, operation=subject)
+    else:
+        write(_acting_now(), verb, subject, detail=detail)
 
 
 @receiver(user_logged_in)
@@ -212,9 +282,19 @@ def signed_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: A
 
 @receiver(user_login_failed)
 def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password."""
+    """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password.
+
+    Of those during a lockout the first one is recorded: nobody can fill the trail with the others.
+    """
     if request is None:
         return
     user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
-    label = str(user) if user else "an unknown user"
-    write(Actor(Door.PAGES, request), "failed to sign in", user, label=label, user=user, outcome=Outcome.FAILED)
+    label, verb, detail = str(user) if user else "an unknown user", "failed to sign in", ""
+    if getattr(request, "axes_locked_out", False):
+        detail = "Locked out."
+        lockouts = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
+        since = timezone.now() - settings.AXES_COOLOFF_TIME
+        if lockouts.filter(address=client_address(request), at__gt=since).exists():
+            return
+    actor = Actor(Door.PAGES, request)
+    write(actor, verb, user, label=label, detail=detail, user=user, outcome=Outcome.FAILED)

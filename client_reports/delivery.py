@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db import transaction
 from django.db.models import Q
 
 from client_reports.build import ClientReport, build_report
 from client_reports.formats.rendering import page
 from client_reports.formats.workbook import workbook
 from client_reports.models import Subscription, last_month
+from core.acting import note
 from markets.templatetags.market import signed
 from notifications.problems import MailFailed, MailNotConfigured
 
@@ -39,7 +41,12 @@ def send(subscription: Subscription, now: datetime) -> bool:
     problem = _try_to_send(subscription, build_report(subscription.client, first, last, now))
     if problem:
         logger.warning("The report for %s was not sent: %s", subscription.client, problem)
-    row.update(problem=problem, **({} if problem else {"sent_for": first}))
+    with transaction.atomic():
+        row.update(problem=problem, **({} if problem else {"sent_for": first}))
+        if not problem:
+            note(
+                subscription.client, "sent report", f"{first} to {last}, to {', '.join(subscription.addresses.split())}"
+            )
     return not problem
 
 

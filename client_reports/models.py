@@ -8,7 +8,7 @@ from typing import Self
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import models
+from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -93,6 +93,7 @@ class ShareLink(models.Model):
         return f"Link to the report for {self.client}, {self.first} to {self.last}"
 
     @classmethod
+    @transaction.atomic
     def make(cls, client: Client, first: date, last: date, user: AnyUser, days: int = LINK_DAYS) -> tuple[Self, str]:
         """Store a link, and return it with its secret, which can't be shown again."""
         token = secrets.token_urlsafe(32)

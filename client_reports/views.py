@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -102,8 +103,9 @@ def revoke(request: HttpRequest, link_id: int) -> HttpResponse:
     link = get_object_or_404(ShareLink.objects.visible_to(request.user), pk=link_id)
     if not request.user.has_perm("client_reports.share_report"):
         raise PermissionDenied
-    if ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        note(link, "revoked")
+    with transaction.atomic():
+        if ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            note(link, "revoked")
     messages.success(request, "The link was revoked. It no longer works.")
     return HttpResponseRedirect(reverse("client_report_links", args=[link.client_id]))
 
@@ -116,7 +118,9 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
     if link is None:
         missing = render_to_string("client_reports/no_link.html")
         return HttpResponse(missing, status=404, headers=PRIVATE)
-    LinkVisit.objects.create(link=link, address=client_address(request))
+    with transaction.atomic():
+        LinkVisit.objects.create(link=link, address=client_address(request))
+        note(link, "opened shared report")
     return HttpResponse(page(build_report(link.client, link.first, link.last, now)), headers=PRIVATE)
 
 

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from typing import Any
 
 from django.apps import AppConfig
@@ -5,7 +6,7 @@ from django.apps import apps as installed
 from django.conf import settings
 from django.db.models.signals import post_migrate
 
-from core.migrating import is_up_to_date
+from core.migrating import acting_as_panel, is_up_to_date
 from core.version import VERSION
 
 
@@ -13,7 +14,11 @@ def update_roles(apps: Any = installed, **kwargs: object) -> None:
     from controlpanel.access.roles import roles_update
     from controlpanel.models import RoleGrant
 
-    if is_up_to_date(RoleGrant, apps):
+    if not is_up_to_date(RoleGrant, apps):
+        return
+    # What an upgrade grants is recorded. A new panel's roles are what the documentation says.
+    is_upgrade = RoleGrant.objects.exists()
+    with acting_as_panel(apps) if is_upgrade else nullcontext():
         roles_update()
 
 

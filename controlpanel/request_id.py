@@ -1,30 +1,23 @@
-"""An id for each request: in its answer, in every line that is logged meanwhile, and in what the JSON API answers."""
+"""An id for each request: in its answer, in every line that is logged for it, and in what the JSON API answers."""
 
 import logging
 import re
 from collections.abc import Callable
-from contextvars import ContextVar
 from uuid import uuid4
 
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 
+from core.request_id import LONGEST, current_request_id, request_id_is
 from hummingbot_api.text import truncate
 
 HEADER = "X-Request-ID"
 #: Hosts and callers may send their own, as long as it can't forge a line of the log.
-SANE = re.compile(r"[A-Za-z0-9_.:-]{8,80}")
+SANE = re.compile(rf"[A-Za-z0-9_.:-]{{8,{LONGEST}}}")
 
 #: The exceptions with which Django rejects a request.
 REFUSALS = (PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
-
-_current: ContextVar[str] = ContextVar("request_id", default="-")
-
-
-def current_request_id() -> str:
-    """Return the id of the request that this thread answers; a dash outside of any."""
-    return _current.get()
 
 
 class RequestIdMiddleware:
@@ -34,20 +27,21 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sent = request.headers.get(HEADER, "")
         request.id = sent if SANE.fullmatch(sent) else uuid4().hex  # type: ignore[attr-defined]
-        token = _current.set(request.id)  # type: ignore[attr-defined]
-        try:
+        with request_id_is(request.id):  # type: ignore[attr-defined]
             response = self.get_response(request)
-        finally:
-            _current.reset(token)
         response[HEADER] = request.id  # type: ignore[attr-defined]
         return response
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives each record the id of the current request; a dash outside of any."""
+    """Gives each record the id of its request; a dash outside of any.
+
+    Django logs a refused request after all middleware, ours included: its record names the request itself.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id()
+        own = getattr(getattr(record, "request", None), "id", "")
+        record.request_id = own or current_request_id() or "-"
         return True
 
 

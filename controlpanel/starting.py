@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import django
-from django.core.management import execute_from_command_line
 from django.db import connections
 
 #: Commands that wrong keys don't keep from running: those that repair this, that move the database as it is, and those
@@ -17,8 +16,8 @@ NEED_NO_KEYS = frozenset(
 )
 
 
-def run_command(argv: Sequence[str]) -> None:
-    """Run a management command, as ``manage.py`` does.
+def check_command(argv: Sequence[str]) -> None:
+    """Check before a management command.
 
     Raises:
         SystemExit: the keys don't fit the database.
@@ -26,7 +25,6 @@ def run_command(argv: Sequence[str]) -> None:
     name = argv[1] if len(argv) > 1 else "help"
     if name not in NEED_NO_KEYS and not name.startswith("-") and not {"-h", "--help"} & {*argv}:
         _require_right_keys()
-    execute_from_command_line(list(argv))
 
 
 def check_web() -> None:

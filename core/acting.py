@@ -1,4 +1,4 @@
-"""Who acts now: the person behind a request or a command. A worker acts for nobody.
+"""Who acts now: the person behind a request or a command. What a worker does, the panel does by itself.
 
 What lower apps do that no saved row shows is recorded by ``note``; the app ``audit`` listens.
 """
@@ -21,6 +21,8 @@ class Door(StrEnum):
     PAGES = "pages"
     API = "api"
     TERMINAL = "terminal"
+    #: What it does by itself: by a policy, by the clock, or when an operation ends.
+    PANEL = "panel"
 
 
 @dataclass
@@ -44,6 +46,9 @@ _current: ContextVar[Actor | None] = ContextVar("actor", default=None)
 #: Sent with ``subject``, ``verb`` and ``detail``.
 noted = Signal()
 
+#: The verb of what shows a secret in an answer, and never again.
+SHOWN_ONCE = "showed a secret once"
+
 
 @contextmanager
 def acting(actor: Actor) -> Iterator[Actor]:
@@ -59,5 +64,5 @@ def current_actor() -> Actor | None:
 
 
 def note(subject: models.Model | None, verb: str, detail: str = "") -> None:
-    """Tell what a person did besides saving a row, such as “acknowledged” or “exported”."""
+    """Record what was done besides saving a row, such as “acknowledged” or “exported”."""
     noted.send(sender=type(subject), subject=subject, verb=verb, detail=detail)

@@ -55,6 +55,7 @@ SCHEDULE = (
     Job(name="continue emergency stops", task="bots.tasks.continue_emergency_stops", every=20),
     Job(name="restart crashed bots", task="bots.tasks.restart_crashed_bots", every=20),
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
+    Job(name="seal the audit trail", task="audit.tasks.seal_left", every=60),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
     Job(name="count operations", task="operations.tasks.count_operations", every=60),
@@ -63,6 +64,7 @@ SCHEDULE = (
     # As often as the servers take snapshots.
     Job(name="poll controllers' performance", task="bots.tasks.poll_performance", every=300),
     Job(name="poll balances", task="accounts.tasks.poll_balances", every=300),
+    Job(name="record what has expired", task="audit.tasks.record_expired", every=600),
     Job(name="prune drafts of forms", task="accounts.tasks.prune_drafts", every=600),
     Job(name="send monthly reports", task="client_reports.tasks.send_reports", every=600),
     Job(name="prune previous key values", task="bots.tasks.prune_previous_keys", daily_at=time(3, 5)),

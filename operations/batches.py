@@ -7,7 +7,6 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from core.acting import note
 from core.problems import Problem
@@ -90,14 +89,13 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
     active = batch.operations_for(user).active()
     not_begun = Q(state=State.QUEUED, started_at__isnull=True)
     # First what is queued: a worker that takes one up meanwhile finds it ended, or has made it one of those that run.
-    queued = active.filter(not_begun).update(
-        state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started, with its batch."
-    )
+    queued = active.filter(not_begun).cancel_now("Cancelled before it started, with its batch.")
     begun = active.exclude(not_begun)
     running = begun.filter(cancel_requested=False).update(cancel_requested=True)
     if begun.wake():
         transaction.on_commit(tasks.wake_workers)
-    note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")
+    if queued + running:
+        note(batch, "canceled", f"{queued} before they started, {running} at their next safe point.")
     return queued + running
 
 

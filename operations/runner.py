@@ -30,9 +30,10 @@ from django.utils import timezone
 from core.log_context import ABOUT, logging_about
 from core.problems import Problem
 from core.problems.server import FAILURES, problem_of
+from core.request_id import request_id_is
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
-from operations.models import MAX_SUMMARY, Operation, State, Step, StepState
+from operations.models import MAX_SUMMARY, Operation, State, Step, StepState, ended
 from operations.problems import OperationTypeRemoved, PanelFault
 from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, Waiting, worker_name
 
@@ -78,7 +79,11 @@ def take_turn(
     if not _claim(operation_id, holder):
         return Turn.NOT_TAKEN, 0
     operation = Operation.objects.select_related("subject_type").get(pk=operation_id)
-    with logging_about(**_about(operation)), Lease(operation.pk, holder) as lease:
+    with (
+        request_id_is(operation.request_id),
+        logging_about(**_about(operation)),
+        Lease(operation.pk, holder) as lease,
+    ):
         logger.log(DEBUG if operation.awaits else INFO, "operation %s (%s) begins", operation.pk, operation.kind)
         try:
             _work(LeasedContext(operation, lease, enqueue), lease, on_step)
@@ -275,3 +280,4 @@ def _write_end(lease: Lease, state: State, *, summary: str, **outcome: Any) -> N
         **outcome,
     ):
         raise LeaseLost
+    ended.send(sender=Operation, pks=[lease.operation_id])

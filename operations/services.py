@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import IntegrityError, models, transaction
 
+from core.acting import note
+from core.request_id import current_request_id
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks
@@ -53,6 +55,7 @@ def operation_request(
         "retry_of": retry_of,
         "caused_by": caused_by,
         "batch": batch,
+        "request_id": current_request_id(),
     }
     operation = _create(facts, definition)
     if batch is None:
@@ -109,5 +112,7 @@ def operation_retry(*, operation: Operation, requested_by: AnyUser | None = None
 
 def operation_cancel(operation: Operation) -> None:
     """End an operation: at once while it is queued, at its next safe point once it has started."""
-    operation.cancel()
+    with transaction.atomic():
+        if not operation.cancel():
+            note(operation, f"cancel {operation.label.lower()}")
     transaction.on_commit(lambda: tasks.enqueue(operation.pk))

@@ -23,6 +23,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 from core.acting import note
 from core.admin.live_pages import redirect_to_login
 from core.http import signed_in_user
+from hummingbot_api.text import truncate
 from spreadsheets.sheets import Import, Sheet, import_file
 from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
 
@@ -132,6 +133,9 @@ class SheetMixin(ExportMixin):
         def log(added: list[Any], changed: list[Any]) -> None:
             LogEntry.objects.log_actions(request.user.pk, added, ADDITION, "Imported.")  # type: ignore[arg-type]
             LogEntry.objects.log_actions(request.user.pk, changed, CHANGE, "Imported.")  # type: ignore[arg-type]
+            file = truncate(str(getattr(request.FILES.get("file"), "name", "a file")), 100)
+            names = self.opts.verbose_name_plural
+            note(None, "imported", f"{names} from “{file}”: {len(added)} added, {len(changed)} changed")
 
         try:
             return import_file(sheet=sheet, content=content, may=may, log=log, seal=seal)

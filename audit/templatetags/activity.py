@@ -1,11 +1,14 @@
 """The quick filters above the list of activity."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django import template
+from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
 
-from audit.models import Outcome
+from audit.models import ABOUT, Outcome
 
 register = template.Library()
 
@@ -26,6 +29,13 @@ class Chip:
     title: str
     link: str
     is_chosen: bool
+
+
+@register.filter
+def activity_url(row: Model) -> str:
+    """Return the address of the list of what was done to a row, and of what it did itself if it is a user."""
+    about = urlencode({ABOUT: f"{row._meta.label_lower}:{row.pk}"})
+    return f"{reverse('admin:audit_auditevent_changelist')}?{about}"
 
 
 @register.filter

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import Prefetch
 
 from accounts.models import Controller, Server
@@ -54,6 +55,7 @@ def _differs(strategy: Strategy, controller: Controller) -> bool:
     return not strategy.bundled and not controller.problem and strategy.template != controller.settings
 
 
+@transaction.atomic
 def strategy_from(controller: Controller) -> Strategy:
     """Return a strategy for the controller, with the settings that its server reported, under a name that is free.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -74,8 +75,10 @@ class ControllersMixin(ModelAdmin):
         planned = updated(strategy, offer.controller)
         words = list(describe(strategy, planned))
         if request.method == "POST":
-            planned.save(update_fields=["schema", "default_settings", "template"])
-            self.log_change(request, planned, f"Imported the settings of {offer.controller.server}. {' '.join(words)}")
+            with transaction.atomic():
+                planned.save(update_fields=["schema", "default_settings", "template"])
+                said = f"Imported the settings of {offer.controller.server}. {' '.join(words)}"
+                self.log_change(request, planned, said)
             messages.success(request, f"“{strategy}” already has the settings of {offer.controller.server}.")
             return HttpResponseRedirect(strategy.get_absolute_url())
         context = {

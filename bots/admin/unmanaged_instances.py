@@ -2,6 +2,7 @@
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
@@ -11,6 +12,7 @@ from accounts.models import Server
 from bots.models import UnmanagedInstance
 
 
+@transaction.atomic
 def acknowledge_instance(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
     if instance.acknowledge(request.user):
@@ -21,6 +23,7 @@ def acknowledge_instance(request: HttpRequest, instance_id: int) -> HttpResponse
     return HttpResponseRedirect(instance.server.get_absolute_url())
 
 
+@transaction.atomic
 def withdraw_acknowledgement(request: HttpRequest, instance_id: int) -> HttpResponse:
     instance = _instance(request, instance_id)
     if instance.withdraw_acknowledgement():

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.models import Server
@@ -70,15 +70,17 @@ class UnmanagedInstance(models.Model):
     def acknowledge(self, user: AnyUser) -> bool:
         """Record that the user knows it; return false when it was acknowledged already."""
         unknown = UnmanagedInstance.objects.filter(pk=self.pk, known_at=None)
-        if not unknown.update(known_at=timezone.now(), known_by=user):
-            return False
-        note(self, "marked as known")
+        with transaction.atomic():
+            if not unknown.update(known_at=timezone.now(), known_by=user):
+                return False
+            note(self, "marked as known")
         return True
 
     def withdraw_acknowledgement(self) -> bool:
         """Remove the acknowledgment; return false when there was none."""
         known = UnmanagedInstance.objects.filter(pk=self.pk, known_at__isnull=False)
-        if not known.update(known_at=None, known_by=None):
-            return False
-        note(self, "no longer marked as known")
+        with transaction.atomic():
+            if not known.update(known_at=None, known_by=None):
+                return False
+            note(self, "no longer marked as known")
         return True

@@ -19,8 +19,9 @@ from core.exchanges import title_of
 from core.problems import Problem
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
+from hummingbot_api.text import truncate
 from operations import kinds
-from operations.models import Operation, OperationQuerySet, State
+from operations.models import MAX_SUMMARY, Operation, OperationQuerySet, State
 from operations.services import operation_request
 
 logger = logging.getLogger(__name__)
@@ -84,9 +85,8 @@ def _on_bots(kind_names: Sequence[str]) -> OperationQuerySet:
 def _cancel_queued(stop: EmergencyStop) -> None:
     """Cancel what has not begun and would make a bot trade, at once."""
     queued = _on_bots(_blocked_kinds()).filter(state=State.QUEUED, started_at__isnull=True)
-    queued.filter(subject_id__in=stop.bots_in_scope.values("pk")).update(
-        state=State.CANCELLED, finished_at=timezone.now(), summary=f"Cancelled by the {lower(stop)}."
-    )
+    in_scope = queued.filter(subject_id__in=stop.bots_in_scope.values("pk"))
+    in_scope.cancel_now(truncate(f"Cancelled by the {lower(stop)}.", MAX_SUMMARY))
 
 
 def lower(stop: EmergencyStop) -> str:

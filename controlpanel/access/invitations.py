@@ -55,6 +55,7 @@ def invite(*, email: str, role: Group, inviter: User, origin: str) -> Invitation
     return invitation
 
 
+@transaction.atomic
 def renew(invitation: Invitation, inviter: User, origin: str) -> None:
     """Make a new link, which ends the previous one, and send it."""
     invitation.invited_by, invitation.origin, invitation.issued_at = inviter, origin, timezone.now()

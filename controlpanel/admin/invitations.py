@@ -18,6 +18,7 @@ from controlpanel.access.invitations import invite, is_mailed, link_of, renew, r
 from controlpanel.access.roles import DESCRIPTIONS
 from controlpanel.models import Invitation
 from controlpanel.tasks import send_invitations
+from core.acting import SHOWN_ONCE, note
 from core.admin.base import PanelAdmin
 from core.http import signed_in_user
 
@@ -106,6 +107,7 @@ class InvitesMixin(PanelAdmin):
             transaction.on_commit(send_invitations, robust=True)
             messages.success(request, f"The invitation to {invitation.user.email} is on its way.")
             return HttpResponseRedirect(reverse("admin:auth_user_changelist"))
+        note(invitation.user, SHOWN_ONCE, "The link of the invitation.")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

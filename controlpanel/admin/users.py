@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -131,6 +131,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
+    @transaction.atomic
     def suspend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._user_to_act_on(request, pk)
         if user == request.user:
@@ -143,6 +144,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             )
         return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
 
+    @transaction.atomic
     def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._user_to_act_on(request, pk)
         if User.objects.filter(pk=pk, is_active=False).update(is_active=True):
@@ -150,6 +152,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             messages.success(request, f"{user} can sign in again. Their API tokens work again too.")
         return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
 
+    @transaction.atomic
     def sign_out_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._user_to_act_on(request, pk)
         own = user == request.user
@@ -221,6 +224,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         return "locked" if user.is_locked else "allowed"  # type: ignore[attr-defined]
 
     @admin.action(description="Unlock", permissions=["change"])
+    @transaction.atomic
     def unlock(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             reset(username=user.get_username())
@@ -228,6 +232,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             messages.success(request, f"{user} can sign in again.")
 
     @admin.action(description="Remove two-factor authentication", permissions=["change"])
+    @transaction.atomic
     def remove_second_factor(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             if user == request.user:
@@ -244,6 +249,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
                 messages.warning(request, f"{user} has no two-factor authentication.")
 
     @admin.action(description="Revoke API tokens", permissions=["change"])
+    @transaction.atomic
     def revoke_tokens(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             if count := Token.objects.filter(user=user).revoke():

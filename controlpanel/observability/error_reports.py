@@ -15,8 +15,9 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
 from controlpanel.queue import OUTAGE_ERRORS, without_passwords
-from controlpanel.request_id import REFUSALS, current_request_id
+from controlpanel.request_id import REFUSALS
 from core.log_context import about_now
+from core.request_id import current_request_id
 
 #: What is left of a report, besides its time, level and error.
 REPORTED = ("event_id", "timestamp", "level", "logger", "logentry", "exception", "release", "environment", "platform")
@@ -58,4 +59,4 @@ def clean(report: Any, hint: Any) -> Any:
     for error in kept.get("exception", {}).get("values", ()):
         error["value"] = without_passwords(str(error.get("value") or ""))
     ids = {"request_id": current_request_id(), **about_now()}
-    return kept | {"tags": {name: str(value) for name, value in ids.items() if value not in (None, "-")}}
+    return kept | {"tags": {name: str(value) for name, value in ids.items() if value not in (None, "")}}

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
@@ -181,6 +182,7 @@ def live(request: HttpRequest, client_id: int) -> HttpResponse:
 
 
 @require_POST
+@transaction.atomic
 def finish(request: HttpRequest, client_id: int) -> HttpResponse:
     """Mark the client as active: it is no longer being onboarded."""
     onboarding = onboarding_of(request, client_id)

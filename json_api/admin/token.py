@@ -68,7 +68,7 @@ class TokenAdmin(PanelAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
-        return show_once(self, request, "json_api/token_made.html", title="Copy the token now", token=obj)
+        return show_once(self, request, obj, "json_api/token_made.html", title="Copy the token now", token=obj)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.revoke_view))

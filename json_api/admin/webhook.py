@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
@@ -93,6 +93,7 @@ class WebhookAdmin(ReceiverMixin):
         view = self.admin_site.admin_view(require_POST(self.renew_view))
         return [path("<int:pk>/renew/", view, name="json_api_webhook_renew"), *super().get_urls()]
 
+    @transaction.atomic
     def renew_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         webhook = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, webhook):
@@ -103,7 +104,9 @@ class WebhookAdmin(ReceiverMixin):
         return self._show_secret(request, webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook) -> HttpResponse:
-        return show_once(self, request, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook)
+        return show_once(
+            self, request, webhook, "json_api/webhook_secret.html", title="Copy the secret now", webhook=webhook
+        )
 
     @display(description="host")
     def host_label(self, webhook: Webhook) -> str:

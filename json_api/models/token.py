@@ -8,10 +8,12 @@ from typing import Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+
+from core.acting import note
 
 #: Tokens begin with this, so that scanners for leaked secrets, and people, recognize them.
 TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
@@ -49,7 +51,12 @@ class TokenQuerySet(models.QuerySet["Token"]):
 
     def revoke(self) -> int:
         """End those for good that are not ended yet; how many these were."""
-        return self.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+        with transaction.atomic():
+            tokens = list(self.filter(revoked_at__isnull=True).select_related("user").select_for_update(of=("self",)))
+            self.filter(pk__in=[token.pk for token in tokens]).update(revoked_at=timezone.now())
+            for token in tokens:
+                note(token, "revoked")
+        return len(tokens)
 
     def take(self, token: "Token", now: datetime) -> bool:
         """Count one request of ``token`` against its rate limit; false when the limit is reached.
@@ -115,8 +122,8 @@ class Token(models.Model):
 
     def revoke(self) -> None:
         """End it for good; the time stays on record."""
-        self.revoked_at = self.revoked_at or timezone.now()
-        self.save(update_fields=["revoked_at"])
+        Token.objects.filter(pk=self.pk).revoke()
+        self.refresh_from_db(fields=["revoked_at"])
 
     @property
     def state(self) -> str:

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from bots.models import Bot
+from core.acting import note
 from core.encryption import EncryptedTextField, Unreadable
 from core.visibility import AnyUser, sees_every_client
 from notifications.http import check_url
@@ -153,4 +154,8 @@ class WebhookDelivery(Outgoing):
     def try_again(self) -> bool:
         """Have one that was given up tried from the beginning; false when it was not given up."""
         given_up = WebhookDelivery.objects.filter(pk=self.pk, state=DeliveryState.FAILED)
-        return bool(given_up.update(state=DeliveryState.WAITING, attempts=0, next_attempt_at=timezone.now()))
+        with transaction.atomic():
+            if not given_up.update(state=DeliveryState.WAITING, attempts=0, next_attempt_at=timezone.now()):
+                return False
+            note(self.webhook, "retry delivery", f"{self.event_id}: {self.about}")
+        return True

@@ -15,6 +15,7 @@ from client_reports.build import build_report
 from client_reports.formats.as_json import as_json
 from client_reports.models import last_month
 from client_reports.periods import check_period
+from core.acting import note
 from json_api.auth import may_read, require
 from json_api.pagination import Paged, page
 from json_api.problems import FieldsInvalid
@@ -115,7 +116,9 @@ def get_report(request: HttpRequest, client_id: Path[Id], asked: Query[PeriodFil
         check_period(first, last)
     except ValidationError as error:
         raise FieldsInvalid({"last" if first else "first": error.messages}) from None
-    return as_json(build_report(client, first, last, now))  # type: ignore[arg-type]
+    report = build_report(client, first, last, now)  # type: ignore[arg-type]
+    note(client, "downloaded report", f"{first} to {last}, json")
+    return as_json(report)
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -2,11 +2,12 @@
 
 from typing import Any, Literal
 
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Path, Query, Status
 
+from core.acting import SHOWN_ONCE, note
 from json_api.auth import may_administer, require
 from json_api.models import EventType, Webhook
 from json_api.pagination import Paged, page
@@ -39,6 +40,7 @@ def list_webhooks(request: HttpRequest) -> Any:
 
 
 @router.post("/webhooks", response={201: WebhookWithSecret}, auth=may_administer)
+@transaction.atomic
 def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn) -> Any:
     """Register a webhook. Only this response contains the secret that signs its messages."""
     require(request.user, "json_api.add_webhook")
@@ -46,6 +48,7 @@ def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn
     webhook.renew_secret()
     webhook.full_clean()
     webhook.save()
+    note(webhook, SHOWN_ONCE)
     response["Location"] = f"/webhooks/{webhook.pk}"
     return Status(201, webhook)
 
@@ -56,6 +59,7 @@ def get_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 
 @router.patch("/webhooks/{webhook_id}", response=WebhookOut, auth=may_administer)
+@transaction.atomic
 def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChange) -> Any:
     """Change a webhook. A webhook that is enabled again receives no earlier events."""
     require(request.user, "json_api.change_webhook")
@@ -76,12 +80,14 @@ def delete_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 
 
 @router.post("/webhooks/{webhook_id}/renew_secret", response=WebhookWithSecret, auth=may_administer)
+@transaction.atomic
 def renew_secret(request: HttpRequest, webhook_id: Path[Id]) -> Any:
     """Create a new secret. It applies at once, also to deliveries that are waiting."""
     require(request.user, "json_api.change_webhook")
     webhook = get_object_or_404(visible(request), pk=webhook_id)
     webhook.renew_secret()
     webhook.save(update_fields=["secret"])
+    note(webhook, SHOWN_ONCE)
     return webhook
 
 

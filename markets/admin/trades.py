@@ -16,6 +16,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget
 
 from bots.models import Bot
+from core.acting import note
 from core.admin.live_pages import redirect_to_login
 from core.admin.scoped import ScopedMixin, VisibleFilter
 from markets.figures.trade_totals import totals_of
@@ -141,6 +142,7 @@ class TradeAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
 
     def bot_export_view(self, request: HttpRequest, pk: int, file_type: str) -> HttpResponse:
         bot, _, trades = self._of_bot(request, pk)
+        note(bot, "exported", f"trades as {file_type}")
         columns, rows = self.export(request, trades.order_by("traded_at", "pk"))
         return file_response(file_type, f"trades-of-{bot.instance_name}", columns, rows)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
@@ -76,10 +76,16 @@ class ChannelForm(forms.ModelForm):
         return cleaned
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Report an error in a column at the form field for it."""
+        """Report an error in a column at the form field for it; above the form when there is none, because no kind
+        was chosen.
+        """
         if field is None and hasattr(error, "error_dict"):
             own = fields_of(self.cleaned_data.get("kind", ""))
-            error = ValidationError({own.get(name, name): errors for name, errors in error.error_dict.items()})
+            errors: dict[str, list[Any]] = {}
+            for column, found in error.error_dict.items():
+                name = own.get(column, column)
+                errors.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(found)
+            error = ValidationError(errors)
         super().add_error(field, error)
 
 

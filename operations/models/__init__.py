@@ -6,7 +6,7 @@ from operations.models.batch import NOT_STARTED, Batch, NotStarted, Progress, Re
 from operations.models.heartbeat import WorkerHeartbeat
 from operations.models.job_start import JobStart
 from operations.models.operation import MAX_LABEL, MAX_SUMMARY, Operation
-from operations.models.queries import OperationQuerySet, lease_end
+from operations.models.queries import OperationQuerySet, ended, lease_end
 from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step, StepState
 from operations.models.tally import WITHIN, OperationTally, count_ended
@@ -30,5 +30,6 @@ __all__ = [
     "StepState",
     "WorkerHeartbeat",
     "count_ended",
+    "ended",
     "lease_end",
 ]

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.problems import Problem
+from core.request_id import LONGEST
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models.queries import ACTING, OperationQuerySet
@@ -67,6 +68,10 @@ class Operation(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     requested_at = models.DateTimeField(default=timezone.now)
+    # The default in the database is for an older release that still runs while this one is deployed.
+    request_id = models.CharField(
+        max_length=LONGEST, blank=True, default="", db_default="", help_text="Of the request, in the log's lines too."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
@@ -192,14 +197,14 @@ class Operation(models.Model):
             has_started=self.started_at is not None,
         )
 
-    def cancel(self) -> None:
-        """End it at once while it is queued; request its end at the next safe point while it runs."""
-        ended = Operation.objects.filter(pk=self.pk, state=State.QUEUED).update(
-            state=State.CANCELLED, finished_at=timezone.now(), summary="Cancelled before it started."
-        )
-        if not ended:
-            Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
-            Operation.objects.filter(pk=self.pk).wake()
+    def cancel(self) -> bool:
+        """End it at once while it is queued; request its end at the next safe point while it runs, and return false."""
+        queued = Operation.objects.filter(pk=self.pk, state=State.QUEUED)
+        if queued.cancel_now("Cancelled before it started."):
+            return True
+        Operation.objects.filter(pk=self.pk, state=State.RUNNING).update(cancel_requested=True)
+        Operation.objects.filter(pk=self.pk).wake()
+        return False
 
     def supersede(self, active: "Operation") -> None:
         """Supersede an active operation: end that one as soon as it is safe, then start. Both record it."""
@@ -209,13 +214,11 @@ class Operation(models.Model):
             Operation.objects.filter(pk=active.pk).update(urgent=True)
         active.cancel()
         # Without its worker, it never reaches a safe point. A worker that wakes up finds its lease lost.
-        Operation.objects.abandoned().filter(pk=active.pk).update(
-            state=State.CANCELLED,
-            finished_at=timezone.now(),
+        Operation.objects.abandoned().filter(pk=active.pk).cancel_now(
+            truncate(f"Its worker was lost. Ended for “{self}”, which replaces it.", MAX_SUMMARY),
             lease_until=None,
             exclusive_resource="",
             cancel_requested=False,
-            summary=truncate(f"Its worker was lost. Ended for “{self}”, which replaces it.", MAX_SUMMARY),
         )
 
     @property

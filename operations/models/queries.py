@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Subquery, When
 from django.db.models.functions import Coalesce, Now
+from django.dispatch import Signal
+from django.utils import timezone
 
+from core.bulk_update import among
 from core.visibility import AnyUser
 from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step
@@ -18,6 +21,9 @@ from operations.models.subjects import visible_subjects
 
 if TYPE_CHECKING:
     from operations.models.operation import Operation
+
+#: Sent in the transaction that records the end of operations, with ``pks``: their numbers.
+ended = Signal()
 
 #: Operations that are deleted in one transaction.
 PRUNE_BATCH = 500
@@ -103,6 +109,18 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         prunable = self.prunable(before).order_by("pk").values_list("pk", flat=True)
         while portion := list(prunable[:PRUNE_BATCH]):
             self.filter(pk__in=portion).delete()
+
+    def cancel_now(self, summary: str, **values: Any) -> int:
+        """End these with this outcome, at once, and return how many these are. None of them may be worked on."""
+        with transaction.atomic():
+            # Locked, and on PostgreSQL read again: a worker that claims one meanwhile comes first, or not at all.
+            pks = list(self.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+            if pks:
+                self._all().filter(pk__in=among(pks)).update(
+                    state=State.CANCELLED, finished_at=timezone.now(), summary=summary, **values
+                )
+                ended.send(sender=self.model, pks=pks)
+        return len(pks)
 
     def of(self, subject: models.Model) -> Self:
         return self.filter(

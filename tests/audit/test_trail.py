@@ -1,6 +1,7 @@
 """Every change that a person makes leaves a row: who, to what, from what to what, for which client, from where."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from client_reports.models import ShareLink
 from core.acting import Actor, Door, acting
 from json_api.models import Scope, Token
 from notifications.models import Incident
+from operations import runner
+from operations.batches import batch_cancel, batch_request
 from operations.models import Operation, State
-from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.conftest import PLANTED, PLANTED_PASSWORD, count_queries
 from tests.controlpanel.conftest import CLIENT, KEY, browse, make_user, operate_url, prefilled, text_of, url_of  # noqa: F401
 
 #: Lists whose rows only the panel writes, or that stand for what an operation did.
@@ -142,11 +145,53 @@ def test_a_terminal_on_the_host_is_named_as_such(bot, capsys):
     assert capsys.readouterr().out.strip() not in json.dumps(event.changes)
 
 
-def test_what_a_worker_does_is_nobodys_act(bot, perform):
+def test_what_a_worker_saves_is_no_event_and_what_it_ends_is_the_panels(bot, perform):
     before = AuditEvent.objects.count()
-    perform("check_bot", bot)
     Bot.objects.get(pk=bot.pk).save()
     assert AuditEvent.objects.count() == before
+    operation = perform("check_bot", bot)
+    requested, ended = AuditEvent.objects.order_by("pk")
+    assert (requested.verb, ended.verb) == ("check", "check succeeded")
+    assert {(event.actor, event.door) for event in (requested, ended)} == {("the panel", "panel")}
+    assert (ended.client, ended.subject_label, ended.operation) == (bot.client, str(bot), operation)
+
+
+def test_how_an_operation_ended_stays_known_when_it_is_gone(admin_client, bot, sandbox):
+    admin_client.post(operate_url(bot, "deploy"), {"answered": "yes"})
+    sandbox.faults.add("wrong_password")
+    runner.run(Operation.objects.get().pk)
+    message, number = Operation.objects.get().error_message, Operation.objects.get().pk
+    Operation.objects.all().delete()
+    requested, ended = AuditEvent.objects.filter(verb__startswith="deploy").order_by("pk")
+    assert (requested.verb, requested.result, requested.actor) == ("deploy", Outcome.REQUESTED, "admin")
+    assert (ended.verb, ended.result, ended.actor) == ("deploy failed", Outcome.FAILED, "the panel")
+    assert (ended.detail, ended.operation_number, ended.operation) == (message, number, None)
+    assert ended.client == bot.client and message
+
+
+def test_who_cancels_an_operation_is_kept_before_it_starts_and_while_it_runs(admin_client, bot):
+    def cancel() -> None:
+        admin_client.post(url_of(Operation.objects.latest("pk"), "cancel"))
+
+    admin_client.post(operate_url(bot, "deploy"), {"answered": "yes"})
+    cancel()
+    assert (last().verb, last().actor) == ("deploy canceled", "admin")
+    admin_client.post(operate_url(bot, "deploy"), {"answered": "yes"})
+    Operation.objects.filter(state=State.QUEUED).update(state=State.RUNNING)
+    cancel()
+    assert (last().verb, last().actor, last().client) == ("cancel deploy", "admin", bot.client)
+
+
+def test_the_ends_of_many_operations_take_as_many_queries_as_those_of_few(make_bot, key):
+    def cancel(count: int) -> int:
+        bots = [make_bot(name=f"Bot {count}-{number}") for number in range(count)]
+        batch = batch_request(kind="deploy", subjects=bots, requested_by=User.objects.first())
+        return count_queries(lambda: batch_cancel(batch, User.objects.get(username="root")))
+
+    User.objects.create_superuser("root")
+    cancel(1)
+    assert cancel(2) == cancel(9)
+    assert AuditEvent.objects.filter(verb="deploy canceled").count() == 12
 
 
 def test_signing_in_and_out_and_failing_to_are_kept(settings, db):
@@ -253,3 +298,13 @@ def test_nothing_is_named_as_such(before, after, change, client_sharp):
     first, second = Client.objects.get(), Client.objects.get()
     first.notes, second.notes = before, after
     assert [list(found) for found in changes_between(first, second)] == [change]
+
+
+def test_an_operation_is_pruned_although_the_trail_refers_to_it(bot, perform):
+    old = [perform("check_bot", bot) for _ in range(2)]
+    Operation.objects.update(finished_at=timezone.now() - timedelta(days=400))
+    Operation.objects.prune(timezone.now() - timedelta(days=365))
+    assert list(Operation.objects.all()) == old[1:]
+    ends = AuditEvent.objects.filter(verb="check succeeded").order_by("pk")
+    assert [event.operation_number for event in ends] == [operation.pk for operation in old]
+    assert [event.operation for event in ends] == [None, old[1]]

@@ -162,7 +162,7 @@ def test_submitting_takes_a_bounded_number_of_queries_per_subject(make_bot, key)
 
     submit(1, "warm")
     few, many = submit(2, "few"), submit(12, "many")
-    assert (many - few) / 10 <= 8
+    assert (many - few) / 10 <= 9, "one of them for the trail"
 
 
 def test_cancel_ends_what_is_queued_and_asks_what_runs_to_end_in_one_go(bots, admin_user):

@@ -33,6 +33,10 @@ SMELLS = re.compile(
 #: Fields with such a name that are not encrypted, and why they need not be.
 IN_CLEAR = {
     "accounts.Server.allow_unencrypted": "a choice",
+    "audit.AuditEvent.hash": "of the row, for the chain",
+    "audit.AuditEvent.previous_hash": "of the row before",
+    "audit.ChainHead.hash": "of the newest row",
+    "audit.ChainHead.pruned_hash": "of the last row that was pruned",
     "auth.Permission.codename": "a name",
     "auth.User.last_login": "a time",
     "auth.User.password": "a salted hash, as Django makes it",

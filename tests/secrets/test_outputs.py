@@ -165,6 +165,7 @@ def test_a_page_that_fails_shows_and_logs_no_value(planted, monkeypatch, logged)
 
 #: What is run of each command of the panel: its arguments, where a number is that of the row with this name.
 RUN: dict[str, list[list[str]]] = {
+    "audit": [["verify"]],
     "backup": [["{folder}/panel.backup"]],
     "batch": [["list"], ["show", "{batch}"]],
     "bot": [
@@ -226,8 +227,10 @@ def test_no_command_prints_or_logs_a_secret(planted, tmp_path, logged, capsys):
 
 
 def test_every_command_of_the_panel_is_run_or_has_a_reason():
-    ours = {name for name, app in get_commands().items() if app in {"json_api", "controlpanel", "client_reports"}}
+    ours = {
+        name for name, app in get_commands().items() if app in {"audit", "json_api", "controlpanel", "client_reports"}
+    }
     folders = {path.parent.parent.parent.name for path in Path().glob("*/management/commands/*.py")}
 
-    assert folders == {"json_api", "controlpanel", "client_reports"}
+    assert folders == {"audit", "json_api", "controlpanel", "client_reports"}
     assert ours == RUN.keys() | NOT_RUN.keys()

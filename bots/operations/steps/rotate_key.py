@@ -5,6 +5,7 @@ from django.db import models, transaction
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
 from bots.problems import ClientOffboarded, EmergencyStopActive, OrdersMayBeOpen, PauseWouldEnd
+from core.acting import note
 from operations import kinds
 from operations.kinds import StepContext
 from operations.problems import OperationActive
@@ -46,7 +47,9 @@ def prune_previous_values() -> None:
     """Delete previous values, except those that mask the logs of bots which still have them."""
     for key in ExchangeKey.objects.filter(previous_values__isnull=False).select_related("client"):
         if not running_with_previous_key(key).exists():
-            ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint).update(previous_values=None)
+            unchanged = ExchangeKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint)
+            if unchanged.update(previous_values=None):
+                note(key, "deleted previous key")
 
 
 def ask_for_redeploys(context: StepContext) -> str:

@@ -15,6 +15,7 @@ from client_reports.formats.rendering import page
 from client_reports.formats.workbook import workbook
 from client_reports.models import last_month
 from client_reports.periods import read_month
+from core.acting import Actor, Door, acting, note
 
 
 class Command(BaseCommand):
@@ -24,6 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--client", required=True, help="the client's name or account name")
         parser.add_argument("--month", help="such as 2026-11; the last month by default")
         parser.add_argument("--output", type=Path, help="the file; its ending says what is written")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with acting(Actor(Door.TERMINAL)):
+            return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         client = self._client(options["client"])
@@ -37,6 +42,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from None
         output: Path | None = options["output"]
+        note(client, "downloaded report", f"{first} to {last}, {output.suffix[1:] if output else 'json'}")
         if output is None:
             self.stdout.write(json.dumps(as_json(report), indent=2, ensure_ascii=False))
             return

@@ -6,8 +6,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from core.acting import Actor, Door, acting
+from core.acting import SHOWN_ONCE, Actor, Door, acting, note
 from json_api.models import Scope, Token
 
 
@@ -35,5 +36,7 @@ class Command(BaseCommand):
             token.full_clean()
         except ValidationError as invalid:
             raise CommandError(" ".join(invalid.messages)) from None
-        token.save()
+        with transaction.atomic():
+            token.save()
+            note(token, SHOWN_ONCE)
         self.stdout.write(secret)

@@ -13,7 +13,7 @@ from django.core.management import call_command, get_commands
 from django.db import OperationalError, connection
 
 from accounts.models import Server
-from controlpanel import canary, starting
+from controlpanel import canary, terminal
 from controlpanel.models import CANARY, Installation
 from controlpanel.starting import NEED_NO_KEYS
 from tests.databases import new_database, url_of
@@ -64,7 +64,7 @@ def test_the_migrated_database_has_a_canary():
 def started(monkeypatch, settings) -> list[str]:
     """The commands that were started, with wrong keys. They do nothing."""
     commands: list[str] = []
-    monkeypatch.setattr(starting, "execute_from_command_line", lambda argv: commands.append(" ".join(argv[1:])))
+    monkeypatch.setattr(terminal, "execute_from_command_line", lambda argv: commands.append(" ".join(argv[1:])))
     settings.FERNET_KEYS = ["wrong"]
     return commands
 
@@ -72,14 +72,14 @@ def started(monkeypatch, settings) -> list[str]:
 @pytest.mark.parametrize("command", ["run_huey", "createsuperuser", "bot", "unknown"])
 def test_a_command_that_needs_the_keys_does_not_start_with_wrong_ones(started, command):
     with pytest.raises(SystemExit, match=r"does not start.*\n.*FERNET_KEYS=new,old"):
-        starting.run_command(["manage.py", command])
+        terminal.main(["manage.py", command])
 
     assert started == []
 
 
 @pytest.mark.parametrize("command", [*sorted(NEED_NO_KEYS), "", "--version", "bot --help"])
 def test_what_repairs_or_needs_no_key_starts_with_wrong_ones(started, command):
-    starting.run_command(["manage.py", *command.split()])
+    terminal.main(["manage.py", *command.split()])
 
     assert started == [command]
 

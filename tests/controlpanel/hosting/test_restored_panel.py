@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
+from audit.models import AuditEvent
 from bots.models import Bot, BotState, Deployment, EmergencyStop, RestartPolicy, StopScope
 from bots.monitoring.poll import poll_server
 from bots.operations.emergency import continue_all, emergency_stop
@@ -243,6 +244,7 @@ def test_the_panel_says_that_it_was_restored_and_what_to_do(live, admin_client, 
     assert "Hold on everything" in page and "The panel was restored from a backup of" in page
     assert "no other panel manages these servers" in " ".join(detail.split())
     assert "Lift the hold" in detail and "being stopped" not in detail
+    assert AuditEvent.objects.filter(verb="restored a backup").exists()
     restored = Installation.objects.get()
     assert restored.restored_from < restored.restored_at
 

@@ -11,9 +11,9 @@ from django.db import OperationalError
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from controlpanel import request_id
 from controlpanel.observability.error_reports import report_errors
 from core.log_context import logging_about
+from core.request_id import request_id_is
 
 logger = logging.getLogger("bots.tests")
 #: Not as it stands in the code: the lines of code are reported.
@@ -60,10 +60,8 @@ def test_an_error_is_reported_with_where_it_happened(reports):
 
 
 def test_it_says_what_it_is_about(reports):
-    token = request_id._current.set("request-1234")
-    with logging_about(operation=7, server=4):
+    with request_id_is("request-1234"), logging_about(operation=7, server=4):
         log_a_failure()
-    request_id._current.reset(token)
     assert reports[0]["tags"] == {"request_id": "request-1234", "operation": "7", "server": "4"}
 
 

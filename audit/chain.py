@@ -1,0 +1,243 @@
+"""The chain of hashes through the audit trail: sealing it, pruning its oldest rows, and verifying it.
+
+A row is written in the transaction of the change that it records, and sealed right after that has committed, in a short
+transaction of its own: who seals locks the chain's head for a moment, and a long import locks it for nobody. What a
+crash left unsealed, ``audit.tasks`` seals within a minute. So the order of the chain is the order of the commits.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from audit.models import NOTHING_BEFORE, AuditEvent, ChainHead
+from core.bulk_update import update_each
+
+#: Rows that are sealed, pruned or read at once.
+BATCH = 500
+#: A row that is not sealed after this long was left by something that is broken.
+SEALED_WITHIN = timedelta(minutes=10)
+#: In each hash: another set of columns has another number.
+FORMAT = 1
+
+WRITTEN = ("position", "previous_hash", "hash", "subject_kind", "client_number", "user_number", "operation_number")
+
+
+def hash_of(event: AuditEvent, position: int, previous_hash: str) -> str:
+    """Return the hash of a row at its place: of all that never changes, without the references, which become NULL."""
+    facts = [
+        FORMAT,
+        position,
+        previous_hash,
+        event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        event.actor,
+        event.user_number,
+        event.door,
+        event.address or "",
+        event.request_id,
+        event.verb,
+        event.subject_kind,
+        event.subject_id,
+        event.subject_label,
+        event.client_number,
+        event.client_label,
+        event.changes,
+        event.detail,
+        event.operation_number,
+        event.outcome,
+    ]
+    return hashlib.sha256(json.dumps(facts, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def seal_after_commit() -> None:
+    """Seal what this transaction has written once it is committed: once, however many rows these are."""
+    if not any(callback[1] is seal for callback in connection.run_on_commit):
+        # A failure is logged, and the job seals the rows: the change itself is done.
+        transaction.on_commit(seal, robust=True)
+
+
+def seal() -> int:
+    """Seal the oldest rows that are not, and return how many."""
+    with transaction.atomic():
+        head = _locked_head()
+        # What another transaction has just locked, because it deletes a client, say, has its turn later.
+        rows = list(AuditEvent.objects.unsealed().select_for_update(skip_locked=True)[:BATCH])
+        if not rows:
+            return 0
+        sealed = {}
+        for event in rows:
+            event.keep_numbers()
+            event.position, event.previous_hash = head.position + 1, head.hash
+            event.hash = hash_of(event, event.position, event.previous_hash)
+            head.position, head.hash = event.position, event.hash
+            sealed[event.pk] = [getattr(event, name) for name in WRITTEN]
+        update_each(AuditEvent, sealed, WRITTEN)
+        head.save(update_fields=["position", "hash"])
+        return len(rows)
+
+
+def prune(before: datetime) -> int:
+    """Delete the oldest rows of the chain up to the first one that is not older, and return how many.
+
+    The hash of the last one stays, so that what follows can still be verified.
+    """
+    pruned = 0
+    while count := _prune_some(before):
+        pruned += count
+    return pruned
+
+
+@transaction.atomic
+def _prune_some(before: datetime) -> int:
+    head = _locked_head()
+    last, count = None, 0
+    for event in AuditEvent.objects.sealed().only("position", "hash", "at")[:BATCH]:
+        if event.at >= before:
+            break
+        last, count = event, count + 1
+    if last is None or last.position is None:
+        return 0
+    models.QuerySet(AuditEvent).filter(position__lte=last.position).delete()
+    head.pruned_position, head.pruned_hash, head.pruned_until = last.position, last.hash, last.at
+    head.save(update_fields=["pruned_position", "pruned_hash", "pruned_until"])
+    return count
+
+
+def _locked_head() -> ChainHead:
+    return ChainHead.objects.select_for_update().get_or_create(pk=1)[0]
+
+
+# --- verifying ------------------------------------------------------------------------------------------------------
+
+
+class Broken(Exception):
+    """The chain does not hold: what was found first, in a sentence or two."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a chain that holds consists of."""
+
+    rows: int
+    head: ChainHead
+    unsealed: int
+
+
+def verify(kept: tuple[int, str] | None = None) -> Verified:
+    """Read the whole chain, a batch at a time.
+
+    Args:
+        kept: the position and hash of a head that was printed earlier, which must still be part of the chain.
+
+    Raises:
+        Broken
+    """
+    while True:
+        head = _head()
+        try:
+            return _verify(head, kept)
+        except Broken:
+            if _head().pruned_position == head.pruned_position:
+                raise
+            # Rows were pruned while they were read: from the beginning, which is another one now.
+
+
+def _head() -> ChainHead:
+    head = ChainHead.objects.filter(pk=1).first()
+    if head is None and AuditEvent.objects.sealed().exists():
+        raise Broken("The chain's head was removed: nothing tells where the chain ends.")
+    return head or ChainHead()
+
+
+def _verify(head: ChainHead, kept: tuple[int, str] | None) -> Verified:
+    if kept is not None:
+        _check_kept(head, kept)
+    expected, before = head.pruned_position + 1, head.pruned_hash
+    last: AuditEvent | None = None
+    for event in _rows(after=head.pruned_position, until=head.position):
+        position = event.position or 0
+        if position != expected:
+            raise Broken(_removed(expected, position - 1, last))
+        if event.hash != hash_of(event, position, event.previous_hash):
+            raise Broken(f"The row at {_named(event)} was changed.")
+        if event.previous_hash != before:
+            # The row agrees with itself. Where the next one does too, it was the one before that was rewritten.
+            raise Broken(
+                f"The row at {_named(last)} was changed or replaced: the next one has another hash for it."
+                if last
+                else f"The row at {_named(event)} does not follow the rows that were pruned."
+            )
+        if kept is not None and position == kept[0] and event.hash != kept[1]:
+            raise Broken(
+                f"The chain was rewritten: the row at {_named(event)} had another hash when its head was kept."
+            )
+        expected, before, last = position + 1, event.hash, event
+    if expected <= head.position:
+        raise Broken(_removed(expected, head.position, last))
+    if before != head.hash:
+        raise Broken(
+            f"The row at {_named(last)} was changed or replaced: the chain's head has another hash."
+            if last
+            else "The chain's head has another hash than the last row that was pruned."
+        )
+    _check_beginning(head)
+    _check_end()
+    overdue = AuditEvent.objects.unsealed().filter(at__lt=timezone.now() - SEALED_WITHIN).count()
+    return Verified(head.position - head.pruned_position, head, overdue)
+
+
+def _rows(after: int, until: int) -> Iterator[AuditEvent]:
+    """Yield the sealed rows in order: a page at a time, which takes the same memory for any number on any database."""
+    while page := list(AuditEvent.objects.sealed().filter(position__gt=after, position__lte=until)[:BATCH]):
+        yield from page
+        after = page[-1].position or 0
+
+
+def _check_kept(head: ChainHead, kept: tuple[int, str]) -> None:
+    position, value = kept
+    if position > head.position:
+        raise Broken(
+            f"The end of the chain was removed: it has {head.position} positions, and the kept head {position}."
+        )
+    if position < head.pruned_position:
+        raise Broken(
+            f"The kept head can't be compared: the rows up to position {head.pruned_position} were pruned "
+            f"(AUDIT_KEPT_DAYS). Keep a head more often."
+        )
+    if position == head.pruned_position and value != head.pruned_hash:
+        raise Broken(f"The chain was rewritten: position {position} had another hash when its head was kept.")
+
+
+def _check_beginning(head: ChainHead) -> None:
+    """What stands before the beginning was put there: pruning has removed all of it."""
+    first = AuditEvent.objects.sealed().filter(position__lte=head.pruned_position).first()
+    if first is not None:
+        raise Broken(f"The row at {_named(first)} was inserted: the chain begins after {head.pruned_position}.")
+    if head.pruned_position == 0 and head.pruned_hash != NOTHING_BEFORE:
+        raise Broken("The chain's beginning was changed.")
+
+
+def _check_end() -> None:
+    """The head is only ever moved forward, with the rows before it: read after the last row, it is never behind it."""
+    last = AuditEvent.objects.sealed().last()
+    head = _head()
+    if last is not None and (last.position or 0) > head.position:
+        raise Broken(f"The row at {_named(last)} was inserted: the chain ends at {head.position}.")
+
+
+def _removed(first: int, last: int, before: AuditEvent | None) -> str:
+    rows = f"The row at position {first} was" if first == last else f"The rows at positions {first} to {last} were"
+    return f"{rows} removed" + (f", after {_named(before)}." if before else ".")
+
+
+def _named(event: AuditEvent | None) -> str:
+    if event is None:
+        return "the beginning"
+    return f"position {event.position} ({event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, “{event}”)"
