@@ -283,6 +283,8 @@ def database() -> dict[str, Any]:
     else:
         # Unless the address overrides it: a pooler, say, needs connections that end with the request.
         settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
+        # A host that swallows packets would keep a start, or a request, for minutes.
+        settings["OPTIONS"] = {"connect_timeout": 10} | settings.get("OPTIONS", {})
     return settings
 
 

@@ -17,10 +17,12 @@ from django.utils.crypto import salted_hmac
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from core.encryption import EncryptedTextField
+from core.encryption import EncryptedTextField, fingerprint
 from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
+#: What the canary says when its key is there. See ``controlpanel.canary``.
+CANARY = "canary"
 
 
 class RoleGrant(models.Model):
@@ -182,3 +184,33 @@ class Invitation(Outgoing):
     @property
     def is_expired(self) -> bool:
         return self.expires_at <= timezone.now()
+
+
+def secret_key_mark() -> str:
+    """Return a keyed hash that changes with ``SECRET_KEY``."""
+    return fingerprint({"mark": "SECRET_KEY"})
+
+
+class Installation(models.Model):
+    """What an installation of the panel knows about itself: one row.
+
+    Attributes:
+        canary: a known text. Only with the right ``FERNET_KEYS`` it can be read.
+        secret_key_mark: shows whether ``SECRET_KEY`` is still the one that the database was used with.
+    """
+
+    canary = EncryptedTextField(default=CANARY)
+    secret_key_mark = models.CharField(max_length=32, default=secret_key_mark)
+    backed_up_at = models.DateTimeField(null=True, help_text="When “manage.py backup” last wrote a file.")
+    restored_at = models.DateTimeField(null=True, help_text="When “manage.py restore” last replaced this database.")
+    restored_from = models.DateTimeField(null=True, help_text="When the backup that was restored had been taken.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "This installation"
+
+    @classmethod
+    def current(cls) -> "Installation | None":
+        return cls.objects.first()

@@ -33,6 +33,13 @@ ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
 
 
+class CodeInput(forms.TextInput):
+    """A code that is not shown again when the form is: a recovery code may still be good."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class SignInForm(AuthenticationForm):
     error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong username, password or code."}
 
@@ -41,7 +48,7 @@ class SignInForm(AuthenticationForm):
         max_length=20,
         label="Two-factor code (only if you use one)",
         help_text="From your authenticator app, or a recovery code.",
-        widget=forms.TextInput(
+        widget=CodeInput(
             attrs={
                 "autocomplete": "one-time-code",
                 "inputmode": "text",
@@ -121,6 +128,16 @@ def address_block(request: HttpRequest) -> str | None:
     if address is None or address.version == 4:
         return str(address) if address else None
     return str(ip_network((address.packed[:8] + bytes(8), 64)).network_address)
+
+
+def attempted_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
+    """Return the name that failed tries are counted for and stored with. What is no user's name may be a password that
+    was typed into the wrong field: only a keyed hash of it is stored.
+    """
+    name = credentials.get("username") if credentials else request.POST.get("username")
+    if not name or get_user_model().objects.filter(username=str(name)[:150]).exists():
+        return name
+    return f"unknown {salted_hmac('attempted name', name, algorithm='sha256').hexdigest()[:32]}"
 
 
 # --- the brake on guessing from many addresses ---

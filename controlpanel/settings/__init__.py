@@ -155,6 +155,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "controlpanel.access.login.address_block"
+AXES_USERNAME_CALLABLE = "controlpanel.access.login.attempted_name"
 AXES_LOCKOUT_CALLABLE = "controlpanel.access.login.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
@@ -205,6 +206,9 @@ SESSION_COOKIE_AGE = env("SESSION_HOURS") * 60 * 60
 SESSION_IDLE = env("SESSION_IDLE_MINUTES") * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Without the values of variables, forms and settings.
+DEFAULT_EXCEPTION_REPORTER = "controlpanel.observability.reporter.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.observability.reporter.ReportFilter"
 CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
