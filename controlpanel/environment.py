@@ -249,7 +249,7 @@ def _unfit_for_production() -> Iterator[str]:
     if 0 < len(env("METRICS_TOKEN")) < SECRET_LENGTH:
         yield f"METRICS_TOKEN is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if env("OIDC_ISSUER").startswith("http://"):
-        yield "OIDC_ISSUER is an http:// address: anyone on the way could sign in as anybody. Use https://."
+        yield "OIDC_ISSUER is an http:// address: anyone on the way could sign in as anyone. Use https://."
     if not env("ALLOWED_HOSTS"):
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):

@@ -11,7 +11,7 @@ from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
-from django.db import IntegrityError, models
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse
@@ -133,23 +133,27 @@ def _moment(text: str) -> datetime:
     return found
 
 
+@transaction.atomic
+def _end(user: User, current: str | None, began: str) -> str:
+    """End the session that began then, or all others, and return what was done."""
+    if not began:
+        count = sign_out(user, keep=current)
+        note(user, "ended all other sessions", f"{count} ended.")
+        return f"Ended {count} other session{'' if count == 1 else 's'}."
+    # By when it began: the key of a session is as good as a password, and stays out of pages.
+    found = get_object_or_404(live_sessions(user).exclude(pk=current), began_at=_moment(began))
+    Session.objects.filter(pk=found.pk).delete()
+    note(user, "ended a session", found.browser)
+    return "The session has ended."
+
+
 @require_http_methods(["GET", "POST"])
 def my_sessions(request: HttpRequest) -> HttpResponse:
     """List the user's sessions and API tokens on GET; on POST, end one session or all others."""
     user: Any = request.user
     current = request.session.session_key
     if request.method == "POST":
-        began = request.POST.get("began")
-        if began:
-            # By when it began: the key of a session is as good as a password, and stays out of pages.
-            found = get_object_or_404(live_sessions(user).exclude(pk=current), began_at=_moment(began))
-            Session.objects.filter(pk=found.pk).delete()
-            note(user, "ended a session", found.browser)
-            messages.success(request, "The session has ended.")
-        else:
-            count = sign_out(user, keep=current)
-            note(user, "ended all other sessions", f"{count} ended.")
-            messages.success(request, f"Ended {count} other session{'' if count == 1 else 's'}.")
+        messages.success(request, _end(user, current, request.POST.get("began", "")))
         return redirect("my_sessions")
     now = timezone.now()
     context = {

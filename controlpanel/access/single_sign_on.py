@@ -1,7 +1,7 @@
 """Signing in at an OpenID Connect provider, if ``OIDC_ISSUER`` names one. The roles come from one of its claims.
 
-``mozilla-django-oidc`` does the protocol: state, nonce, PKCE, and the signature of the token. It does not compare whom
-the token is for and whom it is from, and finds users by e-mail addresses; both are done here.
+``mozilla-django-oidc`` does the protocol: state, nonce, PKCE, and the signature of the token. It does not compare the
+token's issuer and audience, and it finds users by e-mail addresses: both are done here.
 """
 
 import logging
@@ -133,7 +133,7 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
 
     @transaction.atomic
     def get_or_create_user(self, access_token: str, id_token: str, payload: dict[str, Any]) -> User:
-        """Return the user whom the claims are about, with the roles that they give.
+        """Return the user that the claims are about, with the roles that they give.
 
         Raises:
             SignInRefused

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.core import checks
@@ -10,10 +11,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from bots.models import Deployment
+from controlpanel.canary import secret_key_fits
+from controlpanel.models import Installation
 from core.version import VERSION
 from json_api.models import STALE_AFTER, Token
 from operations.models import WorkerHeartbeat
 
+#: Who backs up with the panel's own command does so more often than this.
+BACKUP_AFTER = timedelta(days=7)
 #: Bots on servers above which SQLite's one writer becomes a limit: see “Choose a size” in docs/hosting.md.
 MANY_FOR_SQLITE = 50
 
@@ -50,6 +55,19 @@ def _on_running() -> Iterator[Advice]:
         yield Advice(
             f"More than {MANY_FOR_SQLITE} bots are on servers, and SQLite lets one process write at a time.",
             "Move to PostgreSQL: see “Choose a size” in docs/hosting.md.",
+        )
+    if not secret_key_fits():
+        yield Advice(
+            "SECRET_KEY is not the one that exchange keys were compared with: a key that is entered again counts as "
+            "changed, and recovery codes don't sign in.",
+            "Put the old SECRET_KEY back, or run “manage.py reencrypt”.",
+        )
+    installation = Installation.current()
+    last = installation.backed_up_at if installation else None
+    if last is not None and timezone.now() - last > BACKUP_AFTER:
+        yield Advice(
+            f"The panel's last backup is of {last:%d %B %Y}.",
+            "Run “manage.py backup FILE” regularly: see “Back up and restore” in docs/hosting.md.",
         )
     if len(settings.FERNET_KEYS) > 1:
         yield Advice(

@@ -45,6 +45,8 @@ WITHOUT_EVENT = {
 #: What leaves an event after the transaction of an earlier change has committed, with the reason.
 APART = {
     "login": "when its user signed in is no act besides the sign-in, which is the event",
+    "single_sign_on_callback": "the account and its roles come first, with events; the sign-in is another",
+    "my_sessions": "the session that is ended begins first, with an event",
     "accept_invitation": "the invitation is made first, with an event; then its link is shown, which is another",
     "auth_user_invite": "the user is invited, with an event; then the link is shown, which is another",
     "auth_user_resend": "the invitation is renewed, with an event; then the link is shown, which is another",
