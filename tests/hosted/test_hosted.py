@@ -43,6 +43,12 @@ def test_an_error_shows_nothing_of_the_code(hosted):
     assert "Traceback" not in answer.text and "urlpatterns" not in answer.text
 
 
+def test_no_header_names_a_version(hosted):
+    headers = hosted.get("/admin/login/").headers
+    assert headers["Server"] == "nginx"
+    assert not [name for name in headers if name.lower() in {"x-powered-by", "x-django-version", "via"}]
+
+
 def test_another_host_is_refused(hosted):
     assert hosted.get("/admin/login/", headers={"Host": "evil.example.com"}).status_code in {400, 404, 421}
 
