@@ -1,21 +1,27 @@
 """Every command of the Procfile as a host runs it: the image's content, PostgreSQL, no DEBUG, TLS in front."""
 
 import re
+import socket
+import ssl
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 import requests
 
 from tests.conftest import PLANTED_PASSWORD
-from tests.hosted.conftest import wait_until
+from tests.hosted.conftest import HOST, wait_until
 
 # The first one builds the image.
 pytestmark = pytest.mark.timeout(300)
 
 
 def test_database_queue_and_worker_are_ready(hosted):
-    assert hosted.get("/readyz").json() == {"status": "ready", "database": True, "queue": True, "worker": True}
+    assert hosted.get("/readyz").json() == {
+        "status": "ready",
+        **dict.fromkeys(("database", "keys", "queue", "worker"), True),
+    }
 
 
 def test_what_is_read_through_the_proxy_is_protected(hosted):
@@ -35,6 +41,24 @@ def test_files_of_pages_are_there_and_may_be_kept_forever(hosted):
     answer = hosted.get(path)
     assert answer.status_code == 200
     assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_clients_that_send_byte_by_byte_keep_nobody_else_waiting(hosted):
+    """More of them than all web processes have threads: the proxy takes in a request before it passes it on."""
+    context = ssl.create_default_context(cafile=str(hosted.certificate))
+    head = f"POST /admin/login/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000\r\n\r\na"
+    with ExitStack() as stack:
+        slow = []
+        for _ in range(40):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", hosted.tls_port), timeout=10))
+            slow.append(stack.enter_context(context.wrap_socket(connection, server_hostname=HOST)))
+            slow[-1].sendall(head.encode())
+        for _ in range(5):
+            for client in slow:
+                client.sendall(b"a")
+            begun = time.monotonic()
+            assert hosted.get("/admin/login/").status_code == 200
+            assert time.monotonic() - begun < 5
 
 
 def test_an_error_shows_nothing_of_the_code(hosted):
