@@ -27,6 +27,8 @@ class Variant:
         codes: what an operation may report that fails by it: what has really happened, and nothing about a person.
         where: it strikes so that it makes a difference.
         hangs: whether answers never come, so that the panel's patience is to be short.
+        arrives: seconds after the operation's end in which a late request may still take effect. Whoever repeats a
+            request that was not answered is told to wait for that.
         harmless: whether every operation succeeds in spite of it.
     """
 
@@ -36,6 +38,7 @@ class Variant:
     options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     hangs: bool = False
+    arrives: float = 0.0
     harmless: bool = False
 
     def __str__(self) -> str:
@@ -52,7 +55,7 @@ VARIANTS = (
     _variant("time_out_before", "server_timed_out", THROUGHOUT, FROM, ONCE, hangs=True),
     _variant("time_out_after", "server_timed_out", FROM, ONCE, hangs=True),
     _variant("late", "server_timed_out", ONCE, note="soon", hangs=True),
-    _variant("late", "server_timed_out", ONCE, options={"seconds": 600}, note="after the patience", hangs=True),
+    _variant("late", "server_timed_out", ONCE, options={"seconds": 600}, note="after the patience", hangs=True, arrives=0.4),
     _variant("server_error", "server_failed server_unreachable", THROUGHOUT, FROM, ONCE),
     _variant("html_interstitial", "", THROUGHOUT, note="skipped", harmless=True),
     _variant("html_interstitial", "tunnel_interstitial", THROUGHOUT, ONCE, options={"always": True}, note="always"),
@@ -61,7 +64,7 @@ VARIANTS = (
     _variant("route_missing", "not_supported_by_server", ROUTE),
     _variant("truncated_json", "unexpected_answer", THROUGHOUT, FROM, ONCE),
     _variant("slow", "", THROUGHOUT, note="a little", harmless=True),
-    _variant("slow", "server_timed_out", ONCE, options={"seconds": 600}, note="beyond the patience", hangs=True),
+    _variant("slow", "server_timed_out", ONCE, options={"seconds": 600}, note="beyond the patience", hangs=True, arrives=0.4),
     _variant("docker_down", "docker_down", THROUGHOUT, FROM),
     _variant("mqtt_down", "mqtt_down", THROUGHOUT, FROM),
     _variant("exchange_refuses_key", "key_refused", THROUGHOUT),
@@ -135,6 +138,8 @@ CASES = {
     "pause": Case(sends=(LIVE,)),
     "resume": Case(sends=(LIVE,)),
 }
+#: The operations that ask no server, see ``test_receiver_faults.py``.
+RECEIVERS = ("test_channel", "test_webhook")
 
 
 class Cell(NamedTuple):

@@ -163,9 +163,12 @@ def test_a_stop_that_the_bots_log_does_not_confirm_is_not_called_stopped(live, p
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_stop_without_mqtt_is_refused(live, perform, sandbox):
+def test_a_stop_without_mqtt_names_the_broker_and_leaves_the_bot_alone(live, instance, perform, sandbox):
     sandbox.faults.add("mqtt_down")
-    assert ended(perform("stop", live)) == (State.FAILED, "command_refused")
+    operation = perform("stop", live)
+    assert ended(operation) == (State.FAILED, "mqtt_down")
+    assert "broker" in operation.error_remedy
+    assert instance.live
 
 
 # --- start ---
