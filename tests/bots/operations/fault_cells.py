@@ -19,7 +19,7 @@ UP, DOWN = "/docker/start-container", "/docker/stop-container"
 LISTS, RULES, ACCOUNTS = "/docker/", "/connectors/bitmart/trading-rules", "/accounts/"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
     """A fault with its options.
 
@@ -105,13 +105,11 @@ class Case:
         sends: the requests that change something on the server, each by the begin of its path.
         needs: the routes that it can't do without and changes nothing by.
         touches: which of the faults of an exchange can concern it.
-        hardest: the names of the faults that a run which is not full tries.
     """
 
     sends: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     touches: frozenset[str] = frozenset()
-    hardest: tuple[str, ...] = ()
 
 
 _KEYS = frozenset({"exchange_refuses_key", "balances_unreadable"})
@@ -140,6 +138,69 @@ CASES = {
 }
 #: The operations that ask no server, see ``test_receiver_faults.py``.
 RECEIVERS = ("test_channel", "test_webhook")
+#: The cells of a run that is not full: each fault with an operation that it hurts most, each operation with three.
+BY_DEFAULT = {
+    "check_server: wrong_password throughout",
+    "check_server: html_interstitial (always) throughout",
+    "check_server: balances_unreadable (null) throughout",
+    "read_controllers: refused_connection throughout",
+    "read_controllers: truncated_json throughout",
+    "read_controllers: route_missing without /controllers/",
+    "load_markets: exchange_unreachable throughout",
+    "load_markets: server_error throughout",
+    "load_markets: tunnel_offline throughout",
+    f"push_profile: time_out_after once at {ADD_KEY}",
+    "push_profile: exchange_refuses_key (left behind) throughout",
+    "push_profile: balances_unreadable (text) throughout",
+    "verify_profile: wrong_password throughout",
+    "verify_profile: tunnel_backend_down throughout",
+    "verify_profile: html_interstitial (skipped) throughout",
+    "recreate_profile: exchange_refuses_key throughout",
+    f"recreate_profile: truncated_json once at {ADD_ACCOUNT}",
+    f"recreate_profile: time_out_after from {DELETE_ACCOUNT}",
+    "test_key: exchange_refuses_key (its address) throughout",
+    f"test_key: late (soon) once at {ADD_KEY}",
+    f"test_key: refused_connection from {ADD_KEY}",
+    "rotate_key: exchange_refuses_key (unclear) throughout",
+    f"rotate_key: server_error once at {ADD_KEY}",
+    f"rotate_key: tunnel_offline from {ADD_KEY}",
+    "check_bot: exchange_unreachable throughout",
+    "check_bot: slow (a little) throughout",
+    f"check_bot: route_missing without {RULES}",
+    "refresh: time_out_before throughout",
+    "refresh: docker_down throughout",
+    "refresh: mqtt_down throughout",
+    f"deploy: time_out_after once at {DEPLOY}",
+    f"deploy: late (after the patience) once at {DEPLOY}",
+    f"deploy: slow (beyond the patience) once at {DEPLOY}",
+    f"deploy: refused_connection from {DEPLOY}",
+    f"deploy: mqtt_down from {DEPLOY}",
+    f"deploy: truncated_json from {DEPLOY}",
+    f"redeploy: refused_connection from {ARCHIVE}",
+    f"redeploy: docker_down from {ARCHIVE}",
+    f"redeploy: time_out_after once at {DEPLOY}",
+    f"start: time_out_after once at {UP}",
+    f"start: refused_connection from {UP}",
+    f"start: docker_down from {UP}",
+    f"stop: time_out_after once at {STOP}",
+    f"stop: server_error once at {STOP}",
+    "stop: mqtt_down throughout",
+    f"recover: refused_connection from {UP}",
+    f"recover: mqtt_down from {UP}",
+    f"recover: truncated_json from {STOP}",
+    f"archive: time_out_before once at {ARCHIVE}",
+    f"archive: truncated_json from {ARCHIVE}",
+    f"archive: docker_down from {ARCHIVE}",
+    f"apply_settings: time_out_after once at {LIVE}",
+    f"apply_settings: refused_connection from {LIVE}",
+    "apply_settings: exchange_unreachable throughout",
+    f"pause: time_out_after once at {LIVE}",
+    f"pause: tunnel_offline from {LIVE}",
+    f"pause: route_missing without {LIVE}",
+    f"resume: late (soon) once at {LIVE}",
+    f"resume: server_error from {LIVE}",
+    f"resume: truncated_json once at {LIVE}",
+}
 
 
 class Cell(NamedTuple):

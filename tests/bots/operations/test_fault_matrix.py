@@ -1,7 +1,9 @@
 """Whatever a server does to whichever operation: it ends, names the cause, and a retry makes good what it left."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,7 +23,19 @@ from sandbox.exchange import orders_of
 from sandbox.faults import FAULTS
 from sandbox.instance import Instance
 from tests.bots.book import QUOTING, look, named
-from tests.bots.operations.fault_cells import CASES, FROM, ONCE, ROUTE, THROUGHOUT, UNCONFIRMED, VARIANTS, Cell, cells
+from tests.bots.operations.fault_cells import (
+    BY_DEFAULT,
+    CASES,
+    ONCE,
+    RECEIVERS,
+    ROUTE,
+    THROUGHOUT,
+    UNCONFIRMED,
+    VARIANTS,
+    Cell,
+    cells,
+    left_out,
+)
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 ROTATED = PLANTED | {"bitmart_memo": "planted-memo-of-a-rotation"}
@@ -266,8 +280,29 @@ def assert_no_secret_stored() -> None:
             assert not [secret for secret in SECRETS if secret in text], table
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_an_operation_that_a_fault_meets(cell, begin, unspoiled, sandbox, admin_user):
+def test_every_fault_and_every_operation_has_its_cells():
+    assert {variant.fault for variant in VARIANTS} == FAULTS.keys()
+    assert {*CASES, *RECEIVERS} == {name for name, _ in kinds.choices()}
+    tried = {(cell.kind, cell.variant) for cell in CELLS}
+    assert {pair for pair in product(CASES, VARIANTS) if not left_out(*pair)} == tried
+    assert len({str(cell) for cell in CELLS}) == len(CELLS)
+
+
+def test_a_run_that_is_not_full_tries_each_fault_and_each_operation_three_times():
+    short = [cell for cell in CELLS if str(cell) in BY_DEFAULT]
+    assert len(short) == len(BY_DEFAULT)
+    assert {cell.variant for cell in short} == {*VARIANTS}
+    assert min(Counter(cell.kind for cell in short).values()) >= 3
+    assert {cell.kind for cell in short} == CASES.keys()
+
+
+FULL = pytest.mark.full("every fault with every operation: a few of each in a shorter run")
+
+
+@pytest.mark.parametrize(
+    "cell", [pytest.param(cell, id=str(cell), marks=() if str(cell) in BY_DEFAULT else FULL) for cell in CELLS]
+)
+def test_a_faulty_server_leaves_nothing_that_a_retry_does_not_mend(cell, begin, unspoiled, sandbox, admin_user):
     expected = unspoiled(cell.kind)
     subject, options = begin(cell.kind)
     operation = operation_request(kind=cell.kind, subject=subject, options=options)
