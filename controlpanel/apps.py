@@ -22,6 +22,14 @@ def update_roles(apps: Any = installed, **kwargs: object) -> None:
         roles_update()
 
 
+def set_canary(apps: Any = installed, **kwargs: object) -> None:
+    from controlpanel.canary import ensure_canary
+    from core.encryption import models_with_secrets
+
+    if all(is_up_to_date(model, apps) for model, _ in models_with_secrets()):
+        ensure_canary()
+
+
 class ControlPanelConfig(AppConfig):
     name = "controlpanel"
 
@@ -29,6 +37,7 @@ class ControlPanelConfig(AppConfig):
         installed.get_app_config("auth").verbose_name = "Users and roles"
         # This app comes last in INSTALLED_APPS: by its turn Django has made the permissions of all others.
         post_migrate.connect(update_roles, sender=self)
+        post_migrate.connect(set_canary, sender=self)
         if settings.SENTRY_DSN:
             from controlpanel.observability.error_reports import report_errors
 

@@ -66,7 +66,18 @@ env = _Env(
     SECURE_HSTS_SECONDS=(int, 31_536_000),
     SECURE_HSTS_INCLUDE_SUBDOMAINS=(bool, False),
     SECURE_HSTS_PRELOAD=(bool, False),
-    REQUIRE_SECOND_FACTOR=(bool, False),
+    REQUIRE_SECOND_FACTOR=(list, []),
+    PASSWORD_SIGN_IN=(bool, True),
+    OIDC_ISSUER=(str, ""),
+    OIDC_CLIENT_ID=(str, ""),
+    OIDC_CLIENT_SECRET=(str, ""),
+    OIDC_NAME=(str, "your company"),
+    OIDC_SCOPES=(str, "openid email profile"),
+    OIDC_SIGNATURE=(str, "RS256"),
+    OIDC_ROLE_CLAIM=(str, ""),
+    OIDC_ROLES=(list, []),
+    SESSION_HOURS=(int, 12),
+    SESSION_IDLE_MINUTES=(int, 120),
     LOGIN_ATTEMPTS_PER_USER=(int, 50),
     # Heroku and Railway put one proxy in front of the panel.
     TRUSTED_PROXIES=(int, int(is_hosted())),
@@ -96,6 +107,9 @@ DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 #: Shorter secrets can be guessed.
 SECRET_LENGTH = 32
 BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
+BOOLEANS = {*environ.Env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}
+#: Of ``controlpanel/access/roles.py``, which needs Django.
+ROLE_NAMES = "Administrator", "Operator", "Account manager", "Viewer"
 MAKE_ONE = 'Generate one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
@@ -114,6 +128,7 @@ def require_configuration() -> None:
             "FERNET_KEYS is not set. It encrypts exchange keys and passwords. Set it to a random string, and keep a "
             "copy apart from the database's backup. To rotate it, put a new key in front of the old ones."
         )
+    wrong += _incomplete()
     if PRODUCTION:
         wrong += _unfit_for_production()
     if wrong:
@@ -155,6 +170,10 @@ def _is_queue(value: str) -> bool:
     return parts.scheme == "memory" or (parts.scheme in {"redis", "rediss"} and parts.port != 0)
 
 
+def _is_role(text: str) -> bool:
+    return text.strip() in ROLE_NAMES
+
+
 def _is_sentry_dsn(value: str) -> bool:
     return _is_address(value) and bool(urlsplit(value).username) and urlsplit(value).path.strip("/").isdecimal()
 
@@ -162,7 +181,7 @@ def _is_sentry_dsn(value: str) -> bool:
 #: The valid values of a kind, or of one variable: a test, which may raise, and its description.
 Form = tuple[Callable[[str], Any], str]
 FORMS_OF_KINDS: dict[type, Form] = {
-    bool: (lambda value: value.lower() in {*env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}, "true or false"),
+    bool: (lambda value: value.lower() in BOOLEANS, "true or false"),
     int: (lambda value: int(value) >= 0, "a whole number, 0 or more"),
 }
 _AT_LEAST_ONE: Form = (lambda value: int(value) >= 1, "a whole number, 1 or more")
@@ -187,6 +206,18 @@ FORMS: dict[str, Form] = {
     "HUMMINGBOT_API_URL": _ADDRESS,
     "TIME_ZONE": (ZoneInfo, "the name of a time zone: Europe/Berlin"),
     "LOG_LEVEL": (lambda value: value in logging.getLevelNamesMapping(), "DEBUG, INFO, WARNING or ERROR"),
+    "REQUIRE_SECOND_FACTOR": (
+        lambda value: value.lower() in BOOLEANS or all(map(_is_role, value.split(","))),
+        f"true, false, or roles separated by commas: {', '.join(ROLE_NAMES)}",
+    ),
+    "OIDC_ISSUER": _ADDRESS,
+    "OIDC_SIGNATURE": (lambda value: value in {"RS256", "RS512", "ES256", "ES512"}, "RS256, RS512, ES256 or ES512"),
+    "OIDC_ROLES": (
+        lambda value: all("=" in part and _is_role(part.rpartition("=")[2]) for part in value.split(",")),
+        f"group=role pairs, separated by commas. The roles are {', '.join(ROLE_NAMES)}",
+    ),
+    "SESSION_HOURS": _AT_LEAST_ONE,
+    "SESSION_IDLE_MINUTES": _AT_LEAST_ONE,
     "LOG_FORMAT": (lambda value: value in {"text", "json"}, "text or json"),
     "SENTRY_DSN": (_is_sentry_dsn, "the DSN of a Sentry project: https://key@sentry.example.com/1"),
     "PORT": (lambda value: 0 < int(value) < 65536, "a port, 1 to 65535"),
@@ -197,6 +228,18 @@ FORMS: dict[str, Form] = {
 }
 
 
+def _incomplete() -> Iterator[str]:
+    """Yield a sentence for each group of variables of which one is missing."""
+    if env("OIDC_ISSUER"):
+        for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"):
+            if not env(name):
+                yield f"{name} is not set. Copy it from the provider that OIDC_ISSUER names."
+        if bool(env("OIDC_ROLE_CLAIM")) != bool(env("OIDC_ROLES")):
+            yield "OIDC_ROLE_CLAIM and OIDC_ROLES only work together: set both, or none to give roles in the panel."
+    elif not env("PASSWORD_SIGN_IN"):
+        yield "PASSWORD_SIGN_IN is off, and OIDC_ISSUER is not set: nobody could sign in. Set one of them."
+
+
 def _unfit_for_production() -> Iterator[str]:
     """Yield a sentence for each value that only works on a developer's machine."""
     if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
@@ -205,6 +248,8 @@ def _unfit_for_production() -> Iterator[str]:
         yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if 0 < len(env("METRICS_TOKEN")) < SECRET_LENGTH:
         yield f"METRICS_TOKEN is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    if env("OIDC_ISSUER").startswith("http://"):
+        yield "OIDC_ISSUER is an http:// address: anyone on the way could sign in as anyone. Use https://."
     if not env("ALLOWED_HOSTS"):
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if env("DEBUG"):
@@ -238,7 +283,16 @@ def database() -> dict[str, Any]:
     else:
         # Unless the address overrides it: a pooler, say, needs connections that end with the request.
         settings = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | settings
+        # A host that swallows packets would keep a start, or a request, for minutes.
+        settings["OPTIONS"] = {"connect_timeout": 10} | settings.get("OPTIONS", {})
     return settings
+
+
+def roles_or_all(value: list[str]) -> bool | tuple[str, ...]:
+    """Return ``true`` or ``false``, or the roles that are named instead."""
+    if len(value) <= 1 and (not value or value[0].lower() in BOOLEANS):
+        return bool(value) and value[0].lower() in environ.Env.BOOLEAN_TRUE_STRINGS
+    return tuple(name.strip() for name in value)
 
 
 def mail() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from huey.contrib.djhuey import HUEY
 
+from controlpanel.canary import keys_fit
 from controlpanel.queue import without_passwords
 from operations.models import WorkerHeartbeat
 
@@ -49,8 +50,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Check that database and queue answer, and that a worker has responded; ``503`` names what does not."""
-    checks = {"database": _database, "queue": _queue, "worker": _worker}
+    """Check that database and queue answer, a worker has responded, and the keys fit; ``503`` names what fails."""
+    checks = {"database": _database, "queue": _queue, "worker": _worker, "keys": keys_fit}
     results = {name: _holds(name, check) for name, check in checks.items()}
     ready = all(results.values())
     return JsonResponse({"status": "ready" if ready else "not ready", **results}, status=200 if ready else 503)

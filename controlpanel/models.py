@@ -10,16 +10,19 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from core.encryption import EncryptedTextField
+from core.encryption import EncryptedTextField, fingerprint
 from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
+#: What the canary says when its key is there. See ``controlpanel.canary``.
+CANARY = "canary"
 
 
 class RoleGrant(models.Model):
@@ -122,6 +125,40 @@ def _hashed(code: str) -> str:
     return salted_hmac("recovery code", code, algorithm="sha256").hexdigest()
 
 
+class Identity(models.Model):
+    """Who a user is at the provider of single sign-on. Its subject never changes and is never given to another one."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="identity")
+    issuer = models.CharField(max_length=200)
+    subject = models.CharField(max_length=255)
+    linked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="unique_identity")]
+
+    def __str__(self) -> str:
+        return f"Identity of {self.user} at {self.issuer}"
+
+
+class SignedInSession(models.Model):
+    """Where and when a session began, and when its user last did something in it. It goes with the session."""
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    address = models.GenericIPAddressField(null=True)
+    browser = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        ordering = ["-seen_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Session of {self.user}"
+
+
 class Invitation(Outgoing):
     """A user who has not set a password yet, and the e-mail with the link to do so.
 
@@ -147,3 +184,33 @@ class Invitation(Outgoing):
     @property
     def is_expired(self) -> bool:
         return self.expires_at <= timezone.now()
+
+
+def secret_key_mark() -> str:
+    """Return a keyed hash that changes with ``SECRET_KEY``."""
+    return fingerprint({"mark": "SECRET_KEY"})
+
+
+class Installation(models.Model):
+    """What an installation of the panel knows about itself: one row.
+
+    Attributes:
+        canary: a known text. Only with the right ``FERNET_KEYS`` it can be read.
+        secret_key_mark: shows whether ``SECRET_KEY`` is still the one that the database was used with.
+    """
+
+    canary = EncryptedTextField(default=CANARY)
+    secret_key_mark = models.CharField(max_length=32, default=secret_key_mark)
+    backed_up_at = models.DateTimeField(null=True, help_text="When “manage.py backup” last wrote a file.")
+    restored_at = models.DateTimeField(null=True, help_text="When “manage.py restore” last replaced this database.")
+    restored_from = models.DateTimeField(null=True, help_text="When the backup that was restored had been taken.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "This installation"
+
+    @classmethod
+    def current(cls) -> "Installation | None":
+        return cls.objects.first()

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
+from controlpanel.starting import check_command
 from core.acting import Actor, Door, acting, note
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ RECORDED = frozenset(
 
 def main(arguments: Sequence[str]) -> None:
     """Run a command as ``manage.py`` was called."""
+    check_command(arguments)
     with in_terminal(arguments[1:]):
         execute_from_command_line(list(arguments))
 

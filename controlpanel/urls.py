@@ -8,6 +8,8 @@ from django.views.generic import RedirectView
 
 from client_reports.views import shared
 from controlpanel.access.invitations import AcceptInvitation
+from controlpanel.access.sessions import my_sessions
+from controlpanel.access.single_sign_on import BeginView, CallbackView
 from controlpanel.access.two_factor import second_factor
 from controlpanel.demo.reset import reset
 from controlpanel.observability.metrics import metrics
@@ -25,6 +27,9 @@ urlpatterns = [
     path("admin/system/", admin.site.admin_view(system), name="system"),
     path("admin/now/", redirect_to_login(admin.site.admin_view(require_safe(home_now))), name="home_now"),
     path("admin/markets/", admin.site.admin_view(markets), name="markets"),
+    path("admin/sign-in/", BeginView.as_view(), name="single_sign_on"),
+    path("admin/sign-in/callback/", CallbackView.as_view(), name="single_sign_on_callback"),
+    path("admin/sessions/", admin.site.admin_view(my_sessions), name="my_sessions"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
     path("admin/my-notifications/", include("notifications.admin.personal")),

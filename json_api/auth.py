@@ -1,12 +1,12 @@
 """Authentication: the token in the request's header, its scopes, its addresses, its rate limit."""
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from django_otp import user_has_device
 from ninja.security import HttpBearer
 
 from core.http import client_address
+from core.second_factor import needs_second_factor
 from core.visibility import AnyUser
 from json_api.models import Scope, Token, token_hash
 from json_api.problems import (
@@ -59,7 +59,7 @@ def consume_quota(request: HttpRequest, secret: str) -> Token:
         raise TokenMissing
     if not token.allows(client_address(request) or ""):
         raise AddressRefused
-    if settings.REQUIRE_SECOND_FACTOR and not user_has_device(token.user):
+    if needs_second_factor(token.user) and not user_has_device(token.user):
         # Or a token would be the way around it.
         raise SecondFactorMissing
     if not Token.objects.take(token, now):

@@ -60,6 +60,17 @@ class OperationTypeRemoved(Problem):
     default_remedy = "Open the object's page. Its buttons show the actions that are available now."
 
 
+class EndedByRestore(Problem):
+    """It was queued or running when the backup was taken that the panel was restored from. It may have acted since."""
+
+    code = "ended_by_restore"
+    meaning = "The panel was restored from a backup in which this operation had not ended."
+    default_remedy = (
+        "Check what the object's page shows now: the operation may have been completed after the backup. Run it again "
+        "only if it is still needed."
+    )
+
+
 class PanelFault(Problem):
     """A bug in the panel: something was raised that is not in the catalog."""
 

@@ -33,6 +33,10 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
     def active(self) -> Self:
         return self.filter(lifted_at__isnull=True)
 
+    def stopping(self) -> Self:
+        """Return the active ones that stop bots; a hold leaves running what runs."""
+        return self.active().filter(only_blocks=False)
+
     def visible_to(self, user: AnyUser) -> Self:
         """Return those that concern a client of the user."""
         if sees_every_client(user):
@@ -76,7 +80,8 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
     def declare(
         self, *, scope: StopScope, requested_by: Any, reason: str = "", **what: Any
     ) -> tuple["EmergencyStop", bool]:
-        """Record one, which blocks trading from now on; return the active one of the same scope if there is one.
+        """Record one, which blocks trading from now on; return the active one of the same scope if there is one. One
+        that was only a hold stops bots from now on.
 
         Args:
             what: the ``client`` or the ``server``.
@@ -94,8 +99,24 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
             active = self.active().filter(scope=scope, **what).first()
             if active is None:
                 raise
-            return active, False
+            own = self.filter(pk=active.pk, only_blocks=True)
+            facts = {"reason": reason[:MAX_REASON], "requested_by": requested_by, "requested_at": timezone.now()}
+            if not own.update(only_blocks=False, **facts):
+                return active, False
+            active.refresh_from_db()
+            note(active, "emergency stop", active.reason)
+            return active, True
         return stop, True
+
+    def hold(self, reason: str) -> None:
+        """Let nothing begin to trade until somebody lifts it, and stop nothing. An emergency stop that is in force does
+        no more than that from now on.
+        """
+        self.active().update(only_blocks=True)
+        everything = self.active().filter(scope=StopScope.EVERYTHING)
+        facts = {"reason": reason[:MAX_REASON], "requested_by": None, "requested_at": timezone.now()}
+        if not everything.update(**facts):
+            self.create(scope=StopScope.EVERYTHING, only_blocks=True, **facts)
 
 
 class EmergencyStop(models.Model):
@@ -115,6 +136,11 @@ class EmergencyStop(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     lifted_at = models.DateTimeField("lifted", null=True, blank=True)
+    only_blocks = models.BooleanField(
+        default=False,
+        db_default=False,  # processes of the previous release go on while the database is migrated
+        help_text="A hold, as after a restore: nothing may begin to trade, and nothing is stopped.",
+    )
     outcome = models.CharField(max_length=200, blank=True, help_text="What had stopped when it was lifted.")
     bots = models.ManyToManyField("bots.Bot", related_name="+", help_text="The bots that it had to stop.")
 
@@ -145,7 +171,7 @@ class EmergencyStop(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Emergency stop of {self.what}"
+        return f"Hold on {self.what}" if self.only_blocks else f"Emergency stop of {self.what}"
 
     def get_absolute_url(self) -> str:
         return reverse("admin:bots_emergencystop_change", args=[self.pk])
@@ -182,8 +208,9 @@ class EmergencyStop(models.Model):
 
     def as_problem(self) -> EmergencyStopActive:
         reason = f" Reason: {self.reason.rstrip('.')}." if self.reason else ""
+        name = f"{str(self)[0].lower()}{str(self)[1:]}"
         return EmergencyStopActive(
-            f"The emergency stop of {self.what} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, "
+            f"The {name} has been in force since {self.requested_at:%Y-%m-%d %H:%M} UTC, "
             f"started by {self.who}.{reason}",
             url=self.get_absolute_url(),
         )

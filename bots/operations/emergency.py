@@ -50,7 +50,7 @@ def emergency_stop(*, scope: StopScope, requested_by: Any = None, reason: str = 
 
 def continue_all() -> None:
     """Try again what has not stopped, of every emergency stop that is in force."""
-    for stop in EmergencyStop.objects.active().select_related("client", "server", "requested_by"):
+    for stop in EmergencyStop.objects.stopping().select_related("client", "server", "requested_by"):
         try:
             stop_bots(stop)
         except Exception:

@@ -14,6 +14,8 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.db import transaction
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.encoding import force_bytes
@@ -96,7 +98,7 @@ def _deliver(invitation: Invitation) -> None:
     lines = [
         f"{invitation.invited_by or 'An administrator'} invites you to the {admin.site.site_title} as {role}.",
         "",
-        "Choose your password here:",
+        "Choose your password here:" if settings.PASSWORD_SIGN_IN else f"Sign in with {settings.OIDC_NAME} here:",
         link_of(invitation),
         "",
         f"The link works once, until {utc(invitation.expires_at)}. You sign in with {user.username}.",
@@ -117,6 +119,10 @@ class AcceptInvitation(PasswordResetConfirmView):
     post_reset_login = True
     post_reset_login_backend = "django.contrib.auth.backends.ModelBackend"
     success_url = reverse_lazy("admin:index")
+
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Where no password signs in, the invitation is accepted by signing in at the provider."""
+        return super().dispatch(*args, **kwargs) if settings.PASSWORD_SIGN_IN else redirect("single_sign_on")
 
     def get_user(self, uidb64: str) -> User | None:
         user: Any = super().get_user(uidb64)

@@ -25,11 +25,19 @@ from controlpanel.access.brake import is_braked, recent_failures
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
 from core.http import client_address
+from core.second_factor import has_second_factor, needs_second_factor
 
 #: The pages for a user who must set up a second factor first, or has no role yet.
-ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor"}
+ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "my_sessions"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
+
+
+class CodeInput(forms.TextInput):
+    """A code that is not shown again when the form is: a recovery code may still be good."""
+
+    def format_value(self, value: Any) -> None:
+        return None
 
 
 class SignInForm(AuthenticationForm):
@@ -40,7 +48,7 @@ class SignInForm(AuthenticationForm):
         max_length=20,
         label="Two-factor code (only if you use one)",
         help_text="From your authenticator app, or a recovery code.",
-        widget=forms.TextInput(
+        widget=CodeInput(
             attrs={
                 "autocomplete": "one-time-code",
                 "inputmode": "text",
@@ -50,7 +58,18 @@ class SignInForm(AuthenticationForm):
         ),
     )
 
+    @property
+    def provider(self) -> str:
+        """The name of the provider of single sign-on; empty when there is none."""
+        return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
+
+    @property
+    def takes_passwords(self) -> bool:
+        return settings.PASSWORD_SIGN_IN
+
     def clean(self) -> dict[str, Any]:
+        if not settings.PASSWORD_SIGN_IN:
+            raise ValidationError(f"Passwords don't sign in here. Use “Sign in with {settings.OIDC_NAME}”.")
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         factor = SecondFactor.objects.filter(user=user, confirmed=True).first() if user else None
@@ -88,12 +107,12 @@ class AdmissionMiddleware:
         user: Any = request.user
         if not user.is_authenticated:
             return None
-        if not user.is_verified() and SecondFactor.objects.filter(user=user, confirmed=True).exists():
+        if not has_second_factor(request) and SecondFactor.objects.filter(user=user, confirmed=True).exists():
             logout(request)  # a session from before it was set up
             return None
         if not user.is_staff or page in ALWAYS_OPEN:
             return None
-        if settings.REQUIRE_SECOND_FACTOR and not user.is_verified():
+        if not has_second_factor(request) and needs_second_factor(user):
             if "HX-Request" in request.headers:  # a part of a page, which is not the place for another page
                 return HttpResponse(headers={"HX-Refresh": "true"})
             return redirect("second_factor")
@@ -109,6 +128,16 @@ def address_block(request: HttpRequest) -> str | None:
     if address is None or address.version == 4:
         return str(address) if address else None
     return str(ip_network((address.packed[:8] + bytes(8), 64)).network_address)
+
+
+def attempted_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
+    """Return the name that failed tries are counted for and stored with. What is no user's name may be a password that
+    was typed into the wrong field: only a keyed hash of it is stored.
+    """
+    name = credentials.get("username") if credentials else request.POST.get("username")
+    if not name or get_user_model().objects.filter(username=str(name)[:150]).exists():
+        return name
+    return f"unknown {salted_hmac('attempted name', name, algorithm='sha256').hexdigest()[:32]}"
 
 
 # --- the brake on guessing from many addresses ---

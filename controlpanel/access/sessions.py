@@ -1,20 +1,167 @@
-"""The sessions in which a user is signed in."""
+"""The sessions in which users are signed in: when they end, a page on which their owners see and end them."""
 
-from django.contrib.auth import SESSION_KEY
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+from django.dispatch import receiver
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from controlpanel.models import SignedInSession
+from core.acting import note
+from core.http import client_address
+from hummingbot_api.text import one_line, truncate
+from json_api.models import Token
+
+#: What a session keeps: when it began, and when its user last did something, in seconds since 1970.
+BEGAN, SEEN = "signed_in_at", "seen_at"
+#: And whether it is among those that its owner sees.
+LISTED = "listed"
+#: The parts of a User-Agent by which browsers and systems are known: each also names those that it descends from.
+BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "FxiOS/": "Firefox", "Chrome/": "Chrome", "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}  # fmt: skip
+SYSTEMS = {
+    "iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "macOS",
+    "CrOS": "ChromeOS", "Linux": "Linux",
+}  # fmt: skip
+#: Seconds between two notes of that: not every request writes.
+NOTED_EVERY = 60
 
 
-def sessions_of(user: User) -> list[str]:
-    """Return the keys of a user's sessions. A session keeps its user inside, so each has to be read."""
-    live = Session.objects.filter(expire_date__gt=timezone.now())
-    return [
-        session.session_key for session in live.iterator() if session.get_decoded().get(SESSION_KEY) == str(user.pk)
-    ]
+@receiver(user_logged_in)
+def begin(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    now = timezone.now().timestamp()
+    request.session[BEGAN] = now
+    _note(request, user, now, now)
+
+
+class SessionsMiddleware:
+    """Ends sessions that are too old, or in which nothing was done for too long, and notes where the others are."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return self.get_response(request)
+        now = timezone.now().timestamp()
+        # One from before this was noted begins now.
+        began = request.session.setdefault(BEGAN, now)
+        seen = request.session.setdefault(SEEN, now)
+        if now - began > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE:
+            logout(request)
+            return self.get_response(request)
+        if does_something(request) and (now - seen > NOTED_EVERY or LISTED not in request.session):
+            _note(request, request.user, began, now)
+        return self.get_response(request)
+
+
+def does_something(request: HttpRequest) -> bool:
+    """Return whether a person is behind the request: pages renew themselves in a browser that nobody looks at."""
+    return request.method == "POST" or "HX-Request" not in request.headers
+
+
+def browser_name(user_agent: str) -> str:
+    """Return what people call a browser and its system: “Firefox on Windows”. Others have the name that they give."""
+    browser = next((name for part, name in BROWSERS.items() if part in user_agent), "")
+    system = next((name for part, name in SYSTEMS.items() if part in user_agent), "")
+    return f"{browser} on {system}" if browser and system else truncate(one_line(user_agent), 80)
+
+
+def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
+    request.session[SEEN], request.session[LISTED] = now, True
+    request.session.save()  # a new session has no row yet
+    facts = {
+        "user": user,
+        "began_at": datetime.fromtimestamp(began, UTC),
+        "seen_at": datetime.fromtimestamp(now, UTC),
+        "address": client_address(request),
+        "browser": browser_name(request.headers.get("User-Agent", "")),
+    }
+    with suppress(IntegrityError):  # another request of the same page was first
+        SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)
+
+
+def live_sessions(user: User) -> models.QuerySet[SignedInSession]:
+    """Return a user's sessions that have not ended, the last used first."""
+    now = timezone.now()
+    return SignedInSession.objects.filter(
+        user=user,
+        session__expire_date__gt=now,
+        began_at__gt=now - timedelta(seconds=settings.SESSION_COOKIE_AGE),
+        seen_at__gt=now - timedelta(seconds=settings.SESSION_IDLE),
+    )
 
 
 def sign_out(user: User, keep: str | None = None) -> int:
     """End a user's sessions except the one to keep, and return how many they were."""
-    ended, _ = Session.objects.filter(session_key__in=set(sessions_of(user)) - {keep}).delete()
-    return ended
+    listed = SignedInSession.objects.filter(user=user)
+    unlisted = [
+        session.pk
+        for session in Session.objects.exclude(pk__in=SignedInSession.objects.values("pk")).iterator()
+        # One from before sessions were listed: it keeps its user inside.
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
+    ended = Session.objects.filter(Q(pk__in=listed.values("pk")) | Q(pk__in=unlisted)).exclude(pk=keep)
+    count = live_sessions(user).exclude(pk=keep).count() + len({*unlisted} - {keep})
+    ended.delete()
+    return count
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Http404 from None
+    if timezone.is_naive(found):
+        raise Http404
+    return found
+
+
+@transaction.atomic
+def _end(user: User, current: str | None, began: str) -> str:
+    """End the session that began then, or all others, and return what was done."""
+    if not began:
+        count = sign_out(user, keep=current)
+        note(user, "ended all other sessions", f"{count} ended.")
+        return f"Ended {count} other session{'' if count == 1 else 's'}."
+    # By when it began: the key of a session is as good as a password, and stays out of pages.
+    found = get_object_or_404(live_sessions(user).exclude(pk=current), began_at=_moment(began))
+    Session.objects.filter(pk=found.pk).delete()
+    note(user, "ended a session", found.browser)
+    return "The session has ended."
+
+
+@require_http_methods(["GET", "POST"])
+def my_sessions(request: HttpRequest) -> HttpResponse:
+    """List the user's sessions and API tokens on GET; on POST, end one session or all others."""
+    user: Any = request.user
+    current = request.session.session_key
+    if request.method == "POST":
+        messages.success(request, _end(user, current, request.POST.get("began", "")))
+        return redirect("my_sessions")
+    now = timezone.now()
+    context = {
+        **admin.site.each_context(request),
+        "title": "Sessions and tokens",
+        "sessions": [(found, found.pk == current) for found in live_sessions(user)],
+        "tokens": Token.objects.usable(now).filter(user=user),
+        "hours": settings.SESSION_COOKIE_AGE // 3600,
+        "idle_minutes": settings.SESSION_IDLE // 60,
+    }
+    return TemplateResponse(request, "controlpanel/my_sessions.html", context)

@@ -4,7 +4,6 @@ from typing import Any
 
 import segno
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
@@ -18,6 +17,7 @@ from django_otp import login as remember_device
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from controlpanel.models import SecondFactor
+from core.second_factor import needs_second_factor
 
 NO_CODE = "Enter the current code from your authenticator app."
 WRONG_CODE = "This code is wrong or already used. Wait for the next one, then try again."
@@ -84,7 +84,7 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
         "title": "Two-factor authentication",
         "device": device,
         "form": CodeForm(device=device),
-        "required": settings.REQUIRE_SECOND_FACTOR,
+        "required": needs_second_factor(request.user),
         **also,
     }
     if device is not None and not device.confirmed and device.key:

@@ -24,7 +24,7 @@ from controlpanel.access.brake import locked_usernames
 from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.invitations import is_mailed
 from controlpanel.access.passwords import NewUserPasswordForm, UserPasswordForm
-from controlpanel.access.sessions import sessions_of, sign_out
+from controlpanel.access.sessions import live_sessions, sign_out
 from controlpanel.access.two_factor import log_change
 from controlpanel.admin.invitations import InvitesMixin
 from controlpanel.admin.roles import PermissionsMixin
@@ -122,7 +122,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
                 "roles": self.roles(user),
                 "sign_in": self.sign_in_label(user),
                 "second_factor": self.second_factor_label(user),
-                "sessions": len(sessions_of(user)) if may_act else None,
+                "sessions": live_sessions(user).count() if may_act else None,
                 "tokens": Token.objects.usable(timezone.now()).filter(user=user).count(),
                 "invitation": getattr(user, "invitation", None),
                 "may_act": may_act,

@@ -2,16 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.core import checks
 from django.db import connection
 from django.http import HttpRequest
+from django.utils import timezone
 
 from bots.models import Deployment
+from controlpanel.canary import secret_key_fits
+from controlpanel.models import Installation
 from core.version import VERSION
+from json_api.models import STALE_AFTER, Token
 from operations.models import WorkerHeartbeat
 
+#: Who backs up with the panel's own command does so more often than this.
+BACKUP_AFTER = timedelta(days=7)
 #: Bots on servers above which SQLite's one writer becomes a limit: see “Choose a size” in docs/hosting.md.
 MANY_FOR_SQLITE = 50
 
@@ -49,6 +56,19 @@ def _on_running() -> Iterator[Advice]:
             f"More than {MANY_FOR_SQLITE} bots are on servers, and SQLite lets one process write at a time.",
             "Move to PostgreSQL: see “Choose a size” in docs/hosting.md.",
         )
+    if not secret_key_fits():
+        yield Advice(
+            "SECRET_KEY is not the one that exchange keys were compared with: a key that is entered again counts as "
+            "changed, and recovery codes don't sign in.",
+            "Put the old SECRET_KEY back, or run “manage.py reencrypt”.",
+        )
+    installation = Installation.current()
+    last = installation.backed_up_at if installation else None
+    if last is not None and timezone.now() - last > BACKUP_AFTER:
+        yield Advice(
+            f"The panel's last backup is of {last:%d %B %Y}.",
+            "Run “manage.py backup FILE” regularly: see “Back up and restore” in docs/hosting.md.",
+        )
     if len(settings.FERNET_KEYS) > 1:
         yield Advice(
             "FERNET_KEYS has more than one key: its rotation is not finished.",
@@ -57,10 +77,16 @@ def _on_running() -> Iterator[Advice]:
 
 
 def _on_access(request: HttpRequest) -> Iterator[Advice]:
-    if not settings.REQUIRE_SECOND_FACTOR:
+    if settings.PASSWORD_SIGN_IN and not settings.REQUIRE_SECOND_FACTOR:
         yield Advice(
             "Users who have not set up two-factor authentication sign in with a password alone.",
-            "Set REQUIRE_SECOND_FACTOR=true.",
+            "Set REQUIRE_SECOND_FACTOR=true, or to the roles of those who need it.",
+        )
+    if stale := Token.objects.stale(timezone.now()).count():
+        yield Advice(
+            f"{stale} API token{' was' if stale == 1 else 's were'} not used for {STALE_AFTER.days} days: who finds "
+            "one can do what its user may do.",
+            "Ask their owners, and revoke what nothing needs.",
         )
     forwarded = "X-Forwarded-For" in request.headers
     if forwarded and not settings.TRUSTED_PROXIES:

@@ -21,6 +21,7 @@ from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
 from controlpanel.environment import DATA_DIR
+from controlpanel.models import Installation
 from controlpanel.observability.advice import Advice, advice_on
 from controlpanel.observability.backlog import backlog
 from controlpanel.places.home import monitoring_status
@@ -74,6 +75,7 @@ def facts() -> dict[str, Any]:
         "unreachable": Server.objects.filter(reachable=False).count(),
         "database": {"name": DATABASES[connection.vendor], "bytes": database_bytes()},
         "disk": disk(),
+        "installation": Installation.current(),
     }
 
 

@@ -22,6 +22,7 @@ from controlpanel.places.fix_links import Step, Urgency, fix_links, steps_of, st
 from controlpanel.places.incident_groups import GroupImpact, IncidentGroup, groups_of, names_of_servers
 from core.capped_count import capped_count
 from core.visibility import AnyUser
+from json_api.models import STALE_AFTER, Token
 from notifications.impact import NO_IMPACT, Impact, impacts
 from notifications.kinds import FAMILIES, SEVERITIES, IncidentKind, Severity
 from notifications.models import Incident, IncidentQuerySet
@@ -67,6 +68,7 @@ SOURCES = {
     "onboarding": ("clients in onboarding", "admin:accounts_client_changelist", "?status__exact=onboarding"),
     "offboarded": ("offboarded clients", "admin:accounts_client_changelist", "?status__exact=offboarded"),
     "bots": ("bots with unapplied changes", "admin:bots_bot_unsent", ""),
+    "tokens": ("API tokens", "admin:json_api_token_changelist", ""),
 }
 
 
@@ -111,6 +113,8 @@ def alerts(user: AnyUser, client: Client | None = None, bots: Sequence[Bot] | No
     found += _bot_alerts(bots, user)
     if client is None and user.has_perms(("accounts.view_client", "bots.view_bot")):
         found += _onboarding_alerts(user)
+    if client is None:
+        found += _token_alerts(user)
     return Found(sorted(found, key=_place), +left_out)
 
 
@@ -318,6 +322,24 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
             words=" ".join(words),
             remedy="Redeploy the bot to apply them." if again else "Apply the settings without a restart.",
             steps=steps_to(f"bots_bot/{bot.pk}", ["redeploy" if again else "apply_settings"], user),
+        )
+
+
+def _token_alerts(user: AnyUser) -> Iterator[Alert]:
+    """Yield one reminder of the user's own tokens that nothing uses: who finds one can do what the user may do."""
+    stale = Token.objects.stale(timezone.now()).filter(user=user.pk)
+    names = list(stale.order_by("name").values_list("name", flat=True)[: NAMED + 1])
+    if names:
+        several = len(names) > 1
+        yield Alert(
+            source="tokens",
+            urgency=Urgency.REMINDER,
+            title="API tokens that nothing uses" if several else "API token that nothing uses",
+            about=", ".join(names[:NAMED]) + (" and others" if len(names) > NAMED else ""),
+            url=reverse("my_sessions"),
+            words=f"Not used for {STALE_AFTER.days} days.",
+            remedy="Revoke each one that no tool of yours needs any more.",
+            steps=[Step("View tokens", reverse("my_sessions"), "vpn_key")],
         )
 
 

@@ -6,7 +6,17 @@ from datetime import timedelta
 from django.urls import reverse_lazy
 
 from controlpanel.demo.mark import is_of_running_demo
-from controlpanel.environment import BASE_DIR, DATA_DIR, PRODUCTION, database, env, mail, queue, require_configuration
+from controlpanel.environment import (
+    BASE_DIR,
+    DATA_DIR,
+    PRODUCTION,
+    database,
+    env,
+    mail,
+    queue,
+    require_configuration,
+    roles_or_all,
+)
 from controlpanel.settings.logging import LOGGING as LOGGING
 from controlpanel.settings.unfold import UNFOLD as UNFOLD
 
@@ -63,6 +73,7 @@ MIDDLEWARE = [
     "audit.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlpanel.access.sessions.SessionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
     "accounts.drafts.DraftMiddleware",
     "controlpanel.errors.AddressMiddleware",
@@ -113,8 +124,26 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
-# Staff without a second factor are led to where they set one up, and nowhere else.
-REQUIRE_SECOND_FACTOR = env("REQUIRE_SECOND_FACTOR")
+# Who has to have a second factor: everybody, nobody, or the users with these roles. Without one they are led to where
+# they set one up, and nowhere else.
+REQUIRE_SECOND_FACTOR = roles_or_all(env("REQUIRE_SECOND_FACTOR"))
+
+# Single sign-on: see controlpanel/access/single_sign_on.py. The names in the middle are the library's.
+OIDC_ISSUER = env("OIDC_ISSUER")
+OIDC_NAME = env("OIDC_NAME")
+OIDC_ROLE_CLAIM = env("OIDC_ROLE_CLAIM")
+OIDC_ROLES = dict(pair.strip().rsplit("=", 1) for pair in env("OIDC_ROLES"))
+OIDC_RP_CLIENT_ID = env("OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET = env("OIDC_CLIENT_SECRET")
+OIDC_RP_SCOPES = env("OIDC_SCOPES")
+OIDC_RP_SIGN_ALGO = env("OIDC_SIGNATURE")
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+OIDC_AUTHENTICATION_CALLBACK_URL = "single_sign_on_callback"
+if OIDC_ISSUER:
+    AUTHENTICATION_BACKENDS.append("controlpanel.access.single_sign_on.SingleSignOnBackend")
+#: Whether the panel's own passwords sign in.
+PASSWORD_SIGN_IN = env("PASSWORD_SIGN_IN")
 # How many proxies in front of the panel name the caller's address; what comes before theirs anyone can forge.
 TRUSTED_PROXIES = env("TRUSTED_PROXIES")
 # A lockout is for one user at one address: attackers elsewhere can't keep the operators from stopping a bot. The
@@ -126,6 +155,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "controlpanel.access.login.address_block"
+AXES_USERNAME_CALLABLE = "controlpanel.access.login.attempted_name"
 AXES_LOCKOUT_CALLABLE = "controlpanel.access.login.locked_out"
 # What was posted is kept with the attempt, without these.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
@@ -171,9 +201,14 @@ if PRODUCTION:
     CSRF_COOKIE_SECURE = True
 #: How long the link of an invitation works. Nothing else sends links for new passwords.
 PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
-SESSION_COOKIE_AGE = 12 * 60 * 60
+#: A session ends so many seconds after the sign-in, and so many after what its user did last.
+SESSION_COOKIE_AGE = env("SESSION_HOURS") * 60 * 60
+SESSION_IDLE = env("SESSION_IDLE_MINUTES") * 60
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Without the values of variables, forms and settings.
+DEFAULT_EXCEPTION_REPORTER = "controlpanel.observability.reporter.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.observability.reporter.ReportFilter"
 CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -16,6 +16,7 @@ UNFOLD = {
         "navigation": [
             {"title": "My notifications", "link": reverse_lazy("my_notifications")},
             {"title": "Two-factor authentication", "link": reverse_lazy("second_factor")},
+            {"title": "Sessions and tokens", "link": reverse_lazy("my_sessions")},
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         ],
     },

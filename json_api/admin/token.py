@@ -17,7 +17,7 @@ from core.admin.base import PanelAdmin
 from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
 
-STATE_COLORS = {"active": "success", "expired": "warning", "revoked": "danger"}
+STATE_COLORS = {"active": "success", "not used lately": "warning", "expired": "warning", "revoked": "danger"}
 
 
 class TokenForm(forms.ModelForm):
@@ -86,4 +86,4 @@ class TokenAdmin(PanelAdmin):
 
     @display(description="state", label=STATE_COLORS)
     def state_label(self, token: Token) -> str:
-        return token.state
+        return "not used lately" if token.is_stale else token.state

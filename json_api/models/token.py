@@ -17,6 +17,8 @@ from core.acting import note
 
 #: Tokens begin with this, so that scanners for leaked secrets, and people, recognize them.
 TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
+#: A token that nothing has used for so long may be forgotten, and found by somebody else.
+STALE_AFTER = timedelta(days=90)
 #: A window of the rate limit.
 MINUTE = timedelta(minutes=1)
 
@@ -48,6 +50,12 @@ class TokenQuerySet(models.QuerySet["Token"]):
         """Neither revoked nor expired, of a user who may still sign in."""
         unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
         return self.filter(unexpired, revoked_at__isnull=True, user__is_active=True, user__is_staff=True)
+
+    def stale(self, now: datetime) -> Self:
+        """Return those that work and that nothing has used for a long time."""
+        before = now - STALE_AFTER
+        unused = Q(last_used_at__lt=before) | Q(last_used_at=None, created_at__lt=before)
+        return self.usable(now).filter(unused)
 
     def revoke(self) -> int:
         """End those for good that are not ended yet; how many these were."""
@@ -130,6 +138,11 @@ class Token(models.Model):
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it works, and nothing has used it for a long time."""
+        return self.state == "active" and (self.last_used_at or self.created_at) < timezone.now() - STALE_AFTER
 
     def allows(self, address: str) -> bool:
         """Return whether it may be used from this IP address."""

@@ -36,6 +36,7 @@ class EmergencyStopOut(Schema):
     requested_at: datetime
     lifted_by: str | None
     lifted_at: datetime | None
+    only_blocks: bool = Field(description="A hold, as after a restore: it blocks trading and stops nothing.")
     outcome: str = Field(description="What had stopped when it was lifted; empty before.")
 
     @staticmethod

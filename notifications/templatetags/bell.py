@@ -3,8 +3,8 @@
 from typing import Any
 
 from django import template
-from django.conf import settings
 
+from core.second_factor import has_second_factor, needs_second_factor
 from notifications.bell import bell_of
 
 register = template.Library()
@@ -15,8 +15,8 @@ def bell(context: dict[str, Any]) -> dict[str, Any]:
     """Show the bell to users who may see incidents, once they are admitted."""
     request = context.get("request")
     user = getattr(request, "user", None)
-    if user is None or not user.is_active or not user.has_perm("notifications.view_incident"):
+    if request is None or user is None or not user.is_active or not user.has_perm("notifications.view_incident"):
         return {}
-    if settings.REQUIRE_SECOND_FACTOR and not user.is_verified():
+    if needs_second_factor(user) and not has_second_factor(request):
         return {}
     return {"bell": bell_of(user)}

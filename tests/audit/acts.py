@@ -11,6 +11,7 @@ from unittest.mock import patch
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
+from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,8 +24,10 @@ from json_api.models import Token
 from notifications.models import Channel
 from operations.models import Operation
 from tests.conftest import PLANTED
+from tests.controlpanel.access.provider import running
 from tests.controlpanel.access.test_invitations import PASSWORD, accept, link_in
 from tests.controlpanel.access.test_sign_in import app_code
+from tests.controlpanel.access.test_single_sign_on import of_provider, sign_in
 from tests.controlpanel.conftest import operate_url, prefilled, text_of, url_of
 
 #: What a server reports of a controller.
@@ -277,12 +280,26 @@ def waiting(act: Act) -> Act:
     return do
 
 
+def signs_in_at_provider(browser: Browser, world: World) -> Any:
+    User.objects.filter(username="root").update(email="mia@example.com")
+    browser.logout()
+    with running() as provider, override_settings(**of_provider(provider)):
+        return sign_in(provider, browser)[1]
+
+
+def ends_sessions(browser: Browser, world: World) -> Any:
+    Browser().force_login(User.objects.get(username="root"))
+    return browser.post(reverse("my_sessions"))
+
+
 MY_NOTIFICATIONS = {"email_severity": "critical", "email_recipient": "mara@example.com", "time_zone": "UTC"}
 INVITED = {"email": "new@example.com"}
 
 #: Each page that writes, but for the forms, deletions, operations and actions of the admin, which are walked by model.
 ACTS: dict[str, Act] = {
     "second_factor": sets_up_second_factor,
+    "single_sign_on_callback": signs_in_at_provider,
+    "my_sessions": ends_sessions,
     "accept_invitation": joins,
     "my_notifications": at("my_notifications", **MY_NOTIFICATIONS, quiet="on", quiet_from="22:00", quiet_to="07:00"),
     "test_my_notifications": tests_own_channel,

@@ -35,7 +35,7 @@ LOOKS = {
     *("onboard_live", "client_report", "glossary", "search", "index", "password_change_done", "autocomplete"),
     *("jsi18n", "view_on_site", "app_list", "bots_bot_settings", "bots_bot_now", "bots_bot_logs"),
     *("bots_bot_performance", "bots_bot_runs", "bots_bot_unsent", "markets_bot_trades", ""),
-    *("openapi-json", "openapi-view", "api-root", "metrics", "system"),
+    *("openapi-json", "openapi-view", "api-root", "metrics", "system", "single_sign_on"),
 }
 #: What writes and leaves no event, with the reason.
 WITHOUT_EVENT = {
@@ -45,6 +45,8 @@ WITHOUT_EVENT = {
 #: What leaves an event after the transaction of an earlier change has committed, with the reason.
 APART = {
     "login": "when its user signed in is no act besides the sign-in, which is the event",
+    "single_sign_on_callback": "the account and its roles come first, with events; the sign-in is another",
+    "my_sessions": "the session that is ended begins first, with an event",
     "accept_invitation": "the invitation is made first, with an event; then its link is shown, which is another",
     "auth_user_invite": "the user is invited, with an event; then the link is shown, which is another",
     "auth_user_resend": "the invitation is renewed, with an event; then the link is shown, which is another",

@@ -81,7 +81,7 @@ ACTS: dict[str, tuple[list[str], Made]] = {
     "report": (["--client", "Sharp"], lambda bot: bot),
     "onboard": (["--file", "ONBOARDED"], lambda bot: bot),
     "createsuperuser": (["--noinput", "--username", "root", "--email", "a@example.com"], lambda bot: bot),
-    **{name: ([], lambda bot: bot) for name in RECORDED - {"dbshell", "flush", "loaddata", "shell"}},
+    **{name: ([], lambda bot: bot) for name in sorted(RECORDED - {"dbshell", "flush", "loaddata", "shell"})},
     "axes_reset_username": (["mara"], lambda bot: bot),
     "axes_reset_ip": (["203.0.113.9"], lambda bot: bot),
     "axes_reset_ip_username": (["203.0.113.9", "mara"], lambda bot: bot),
@@ -93,6 +93,8 @@ ELSEWHERE = {
     "changepassword": "asks in a terminal; see below",
     "dbshell": "waits for input; see below",
     "shell": "waits for input; see below",
+    "backup": "see tests/controlpanel/hosting/test_backup.py",
+    "restore": "see tests/controlpanel/hosting/test_restored_panel.py",
     "flush": "deletes the trail too",
 }
 

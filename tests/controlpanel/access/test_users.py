@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from controlpanel.access.roles import CAPABILITIES, DESCRIPTIONS, ROLES, WHO_MAY, role_table
-from controlpanel.access.sessions import sessions_of
+from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import NewUserForm
 from tests.controlpanel.access.test_roles import a_worker_is_there, users
 from tests.controlpanel.conftest import BOT, text_of
@@ -117,7 +117,7 @@ def test_a_suspended_user_is_signed_out_and_can_be_restored(panel, users, browse
     operator = users["O"]
     inside = browse(operator)
     assert panel.post(user_page(operator, "suspend")).status_code == 302
-    assert inside.get(reverse("admin:index")).status_code == 302 and not sessions_of(operator)
+    assert inside.get(reverse("admin:index")).status_code == 302 and not live_sessions(operator)
     assert "suspended" in text_of(panel.get(user_page(operator)))
     panel.post(user_page(operator, "restore"))
     operator.refresh_from_db()

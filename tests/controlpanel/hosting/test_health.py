@@ -33,7 +33,7 @@ def test_ready_needs_a_worker_that_responded_recently(client, db):
     response = client.get("/readyz")
     assert (response.status_code, response.json()) == (
         200,
-        {"status": "ready", "database": True, "queue": True, "worker": True},
+        {"status": "ready", "database": True, "queue": True, "worker": True, "keys": True},
     )
 
 

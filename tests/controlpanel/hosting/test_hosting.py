@@ -217,7 +217,7 @@ def test_health_checks_use_plain_http_and_all_else_is_redirected_to_https(probe)
     }
     alive, ready = probe["health"]
     assert alive == {"status": "alive"}
-    assert ready == {"status": "not ready", "database": True, "queue": True, "worker": False}
+    assert ready == {"status": "not ready", "database": True, "queue": True, "worker": False, "keys": True}
 
 
 def test_production_answers_with_headers_that_protect_it(probe):

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
+from controlpanel.models import Installation
 from controlpanel.observability import advice, system
 from core.version import VERSION
 from operations.models import Operation, State, WorkerHeartbeat
@@ -131,6 +132,19 @@ def test_without_a_mail_server_it_says_what_is_missing(rf, well_configured):
 def test_a_worker_of_another_version_is_named(rf, well_configured, version, named):
     WorkerHeartbeat.objects.create(worker="one", last_seen_at=timezone.now(), version=version)
     assert f"A worker runs {named}, and this web process {VERSION}." in sentences(rf)
+
+
+def test_a_backup_that_is_old_is_named_with_its_day(rf, page, well_configured):
+    assert "Last backup by the panel none" in page()
+    Installation.objects.update_or_create(defaults={"backed_up_at": timezone.now() - timedelta(days=2)})
+    assert "last backup" not in sentences(rf)
+    Installation.objects.update(backed_up_at="2026-01-02T00:00:00Z")
+    assert "The panel's last backup is of 02 January 2026." in sentences(rf)
+
+
+def test_another_secret_key_is_named(rf, well_configured):
+    Installation.objects.update_or_create(defaults={"secret_key_mark": "of another one"})
+    assert "SECRET_KEY is not the one" in sentences(rf)
 
 
 def test_a_disk_that_is_nearly_full_comes_first(page, monkeypatch):

@@ -1,12 +1,9 @@
 """Secrets are planted, everything is done that the panel can do, also what fails, and then they are hunted for."""
 
 import gc
-import io
 import logging
 import os
 import sys
-import traceback
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +12,6 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -43,15 +39,18 @@ from spreadsheets.sheets import Import
 from spreadsheets.tables import write_csv, write_xlsx
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 from tests.hummingbot_api.stub import Reply, running_stub
+from tests.secrets.hunt import (
+    ROTATED,
+    SIGNING_SECRET,
+    TELEGRAM_TOKEN,
+    WEBHOOK_PART,
+    WRONG_PASSWORD,
+    database,
+    found_in,
+    in_full,
+    unpacked,
+)
 
-WRONG_PASSWORD = "planted-wrong-password-e5"
-ROTATED = PLANTED | {"bitmart_memo": "planted-rotated-memo-77"}
-TELEGRAM_TOKEN, WEBHOOK_PART = "4711:planted-telegram-token", "planted-webhook-part"
-SIGNING_SECRET = "cGxhbnRlZC1zaWduaW5nLXNlY3JldA=="
-SECRETS = [
-    *PLANTED.values(),
-    *(ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD, TELEGRAM_TOKEN, WEBHOOK_PART, SIGNING_SECRET),
-]
 #: Where a secret may be, and there only as ciphertext.
 ENCRYPTED = {
     ("accounts_server", "password"),
@@ -61,22 +60,6 @@ ENCRYPTED = {
     ("json_api_webhook", "address"),
     ("json_api_webhook", "secret"),
 }
-
-
-def found_in(text: str) -> list[str]:
-    return [secret for secret in SECRETS if secret in text]
-
-
-def database() -> Iterator[tuple[str, str, str]]:
-    """Every value of every column of every table, as the database stores it."""
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
-            columns = [column[0] for column in cursor.description]
-            for row in cursor.fetchall():
-                for column, value in zip(columns, row, strict=True):
-                    text = bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
-                    yield table, column, text
 
 
 @pytest.fixture
@@ -342,19 +325,6 @@ def test_no_secret_of_an_imported_file_is_found_anywhere(admin_client, client_sh
     assert [page for page in pages if found_in(page)] == []
     assert [(table, column) for table, column, text in database() if found_in(text)] == []
     assert [record for record in caplog.records if found_in(record.getMessage())] == []
-
-
-def unpacked(content: bytes) -> str:
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        return content.decode()
-    with zipfile.ZipFile(io.BytesIO(content)) as book:
-        return "".join(book.read(name).decode() for name in book.namelist())
-
-
-def in_full(problem: Problem) -> str:
-    """All that a log or an error tracker that prints chains of exceptions would show, and the attributes."""
-    chain = "".join(traceback.format_exception(problem))
-    return f"{chain} {problem!r} {problem.args!r} {vars(problem)!r} {problem.code}"
 
 
 def test_what_the_exchange_says_is_kept_with_the_key_masked(key, perform, sandbox):

@@ -1,0 +1,240 @@
+"""Signing in at an OpenID Connect provider, if ``OIDC_ISSUER`` names one. The roles come from one of its claims.
+
+``mozilla-django-oidc`` does the protocol: state, nonce, PKCE, and the signature of the token. It does not compare the
+token's issuer and audience, and it finds users by e-mail addresses: both are done here.
+"""
+
+import logging
+import time
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import SuspiciousOperation
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from jwt.exceptions import PyJWTError
+from mozilla_django_oidc.auth import OIDCAuthenticationBackend
+from mozilla_django_oidc.utils import import_from_settings
+from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
+
+from audit.models import Outcome
+from audit.recording import write
+from controlpanel.access.roles import ROLES
+from controlpanel.models import Identity, Invitation
+from core.acting import Actor, Door
+from core.second_factor import SINGLE_SIGN_ON
+from hummingbot_api.text import truncate
+
+logger = logging.getLogger(__name__)
+
+#: The library's settings that the provider itself answers, with their names in its discovery document.
+ENDPOINTS = {
+    "OIDC_OP_AUTHORIZATION_ENDPOINT": "authorization_endpoint",
+    "OIDC_OP_TOKEN_ENDPOINT": "token_endpoint",
+    "OIDC_OP_USER_ENDPOINT": "userinfo_endpoint",
+    "OIDC_OP_JWKS_ENDPOINT": "jwks_uri",
+}
+#: For so many seconds the discovery document is kept.
+KEPT = 3600
+
+NOT_REACHED = "{} can't be reached. Try again later, or ask the panel's administrator."
+NOT_CONFIRMED = "{} did not confirm the sign-in. Try again."
+NO_ACCOUNT = (
+    "{} has signed you in, but no account of the panel belongs to you. Ask the panel's administrator to invite you "
+    "with the e-mail address that you have there."
+)
+NO_ROLE = "{} has signed you in, but gives you no role in the panel. Ask your administrator for one of its groups."
+SUSPENDED = "Your account is suspended. Ask the panel's administrator."
+
+_discovered: dict[str, tuple[float, dict[str, Any]]] = {}
+
+
+class SignInRefused(Exception):
+    """Its text is for the person who signs in; ``{}`` stands for the provider's name."""
+
+
+def provider() -> dict[str, Any]:
+    """Return the provider's discovery document.
+
+    Raises:
+        SignInRefused: it can't be read, or is another issuer's.
+    """
+    issuer = settings.OIDC_ISSUER
+    read_at, document = _discovered.get(issuer, (0.0, {}))
+    if document and time.monotonic() - read_at < KEPT:
+        return document
+    try:
+        answer = requests.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=settings.OIDC_TIMEOUT)
+        answer.raise_for_status()
+        document = answer.json()
+        endpoints = [document[name] for name in ENDPOINTS.values()]
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        logger.warning("The sign-in provider's configuration could not be read: %s", type(error).__name__)
+        raise SignInRefused(NOT_REACHED) from None
+    if document.get("issuer") != issuer or not all(isinstance(endpoint, str) for endpoint in endpoints):
+        logger.warning("The sign-in provider calls itself %s", truncate(repr(document.get("issuer")), 100))
+        raise SignInRefused(NOT_REACHED)
+    _discovered[issuer] = time.monotonic(), document
+    return document
+
+
+def _setting(name: str, *default: Any) -> Any:
+    return provider()[ENDPOINTS[name]] if name in ENDPOINTS else import_from_settings(name, *default)
+
+
+class SingleSignOnBackend(OIDCAuthenticationBackend):
+    get_settings = staticmethod(_setting)
+
+    def __init__(self) -> None:
+        # The library's own asks for all settings, and so for the provider, with each request of a signed-in user.
+        self.UserModel = User
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("OIDC_"):
+            return _setting(name, None)
+        raise AttributeError(name)
+
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
+        """Return the user for a code of the provider. Other credentials are other backends' business.
+
+        Raises:
+            SignInRefused
+        """
+        if "nonce" not in credentials:
+            return None
+        try:
+            return super().authenticate(request, **credentials)
+        except requests.RequestException as error:
+            logger.warning("The sign-in provider did not answer: %s", type(error).__name__)
+            raise SignInRefused(NOT_REACHED) from None
+        except (PyJWTError, SuspiciousOperation, KeyError, TypeError, ValueError) as error:
+            logger.warning("The sign-in provider's token was rejected: %s", type(error).__name__)
+            raise SignInRefused(NOT_CONFIRMED) from None
+
+    def verify_token(self, token: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the claims of an ID token that is signed, not expired, of our provider, and for us.
+
+        Section 3.1.3.7 of OpenID Connect Core 1.0.
+        """
+        claims: dict[str, Any] = super().verify_token(token, **kwargs)
+        audience = claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss") != settings.OIDC_ISSUER or settings.OIDC_RP_CLIENT_ID not in audiences:
+            raise SuspiciousOperation("The token is another issuer's, or for another client.")
+        if len(audiences) > 1 and claims.get("azp") != settings.OIDC_RP_CLIENT_ID:
+            raise SuspiciousOperation("The token was given to another client.")
+        if not isinstance(claims.get("exp"), int | float) or not claims.get("sub"):
+            raise SuspiciousOperation("The token never expires, or is nobody's.")
+        return claims
+
+    @transaction.atomic
+    def get_or_create_user(self, access_token: str, id_token: str, payload: dict[str, Any]) -> User:
+        """Return the user that the claims are about, with the roles that they give.
+
+        Raises:
+            SignInRefused
+        """
+        claims = payload | self._more_about(access_token, id_token, payload)
+        roles = roles_by(claims)
+        identity = Identity.objects.select_related("user").filter(issuer=payload["iss"], subject=payload["sub"]).first()
+        user = identity.user if identity else self._user_with_address(claims)
+        if user is None:
+            if not roles:
+                raise SignInRefused(NO_ACCOUNT if roles is None else NO_ROLE)
+            user = self._new_user(claims)
+        if identity is None:
+            Identity.objects.create(user=user, issuer=payload["iss"], subject=payload["sub"])
+            Invitation.objects.filter(user=user).delete()  # which this accepts
+        if roles is not None:
+            user.groups.set([*user.groups.exclude(name__in=ROLES.values()), *Group.objects.filter(name__in=roles)])
+        if not user.is_active:
+            raise SignInRefused(SUSPENDED)
+        return user
+
+    def _more_about(self, access_token: str, id_token: str, payload: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self.get_userinfo(access_token, id_token, payload)
+        # Section 5.3.2: an answer about somebody else must not be used.
+        if found.get("sub") != payload["sub"]:
+            raise SuspiciousOperation("The provider answered about another user.")
+        return found
+
+    def _user_with_address(self, claims: dict[str, Any]) -> User | None:
+        """Return the one user with the person's address, if the provider has made sure that it is theirs."""
+        address = str(claims.get("email") or "")
+        if not address or claims.get("email_verified") is not True:
+            return None
+        found = User.objects.filter(email__iexact=address, identity=None)[:2]
+        return found[0] if len(found) == 1 else None
+
+    def _new_user(self, claims: dict[str, Any]) -> User:
+        address = str(claims.get("email") or "")[:254]
+        name = address or str(claims["sub"])
+        if User.objects.filter(username=name[:150]).exists():
+            name = f"{claims['sub']}"
+        given, family = (str(claims.get(part) or "")[:150] for part in ("given_name", "family_name"))
+        return User.objects.create_user(
+            name[:150], email=address, first_name=given, last_name=family, is_staff=True
+        )  # without a password: nobody can sign in with one
+
+
+def roles_by(claims: dict[str, Any]) -> set[str] | None:
+    """Return the roles that the claims give; ``None`` where no claim decides and roles are given in the panel."""
+    if not settings.OIDC_ROLE_CLAIM:
+        return None
+    value = claims.get(settings.OIDC_ROLE_CLAIM)
+    named = {str(name) for name in value} if isinstance(value, list) else {str(value)}
+    return {role for group, role in settings.OIDC_ROLES.items() if group in named}
+
+
+class OnlyWithProvider:
+    """There are no such pages where no provider is configured."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not settings.OIDC_ISSUER:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+
+
+class BeginView(OnlyWithProvider, OIDCAuthenticationRequestView):
+    get_settings = staticmethod(_setting)
+
+    def __init__(self, **options: Any) -> None:
+        self.OIDC_RP_CLIENT_ID = settings.OIDC_RP_CLIENT_ID
+
+    @property
+    def OIDC_OP_AUTH_ENDPOINT(self) -> str:  # noqa: N802 - the library's name
+        return str(_setting("OIDC_OP_AUTHORIZATION_ENDPOINT"))
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return super().get(request)
+        except SignInRefused as refusal:
+            return _refused(request, refusal)
+
+
+class CallbackView(OnlyWithProvider, OIDCAuthenticationCallbackView):
+    get_settings = staticmethod(_setting)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        try:
+            response: HttpResponse = super().get(request)
+        except (SignInRefused, SuspiciousOperation) as refusal:
+            return _refused(request, refusal)
+        if request.user.is_authenticated:
+            request.session[SINGLE_SIGN_ON] = True
+        return response
+
+    def login_failure(self) -> HttpResponse:
+        return _refused(self.request, SignInRefused(NOT_CONFIRMED))
+
+
+def _refused(request: HttpRequest, refusal: Exception) -> HttpResponse:
+    sentence = (str(refusal) if isinstance(refusal, SignInRefused) else NOT_CONFIRMED).format(settings.OIDC_NAME)
+    label, outcome = f"an unknown user at {settings.OIDC_NAME}", Outcome.FAILED
+    write(Actor(Door.PAGES, request), "failed to sign in", label=label, detail=sentence, outcome=outcome)
+    messages.error(request, sentence)
+    return redirect("admin:login")
