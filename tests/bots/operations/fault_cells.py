@@ -27,8 +27,8 @@ class Variant:
         codes: what an operation may report that fails by it: what has really happened, and nothing about a person.
         where: it strikes so that it makes a difference.
         hangs: whether answers never come, so that the panel's patience is to be short.
-        arrives: seconds after the operation's end in which a late request may still take effect. Whoever repeats a
-            request that was not answered is told to wait for that.
+        arrives: seconds after the operation's end in which a late request may still take effect. The remedy of a
+            request that was not answered is to wait for that before it is repeated.
         harmless: whether every operation succeeds in spite of it.
     """
 
@@ -49,13 +49,17 @@ def _variant(fault: str, codes: str, *where: str, **facts: Any) -> Variant:
     return Variant(fault, frozenset(codes.split()), where, **facts)
 
 
+#: More sandbox seconds than the panel waits for an answer.
+LONG = {"seconds": 600}
 VARIANTS = (
     _variant("wrong_password", "wrong_password", THROUGHOUT, FROM),
     _variant("refused_connection", "server_unreachable", THROUGHOUT, FROM),
     _variant("time_out_before", "server_timed_out", THROUGHOUT, FROM, ONCE, hangs=True),
     _variant("time_out_after", "server_timed_out", FROM, ONCE, hangs=True),
     _variant("late", "server_timed_out", ONCE, note="soon", hangs=True),
-    _variant("late", "server_timed_out", ONCE, options={"seconds": 600}, note="after the patience", hangs=True, arrives=0.4),
+    _variant(
+        "late", "server_timed_out", ONCE, options={"seconds": 600}, note="after the patience", hangs=True, arrives=0.4
+    ),
     _variant("server_error", "server_failed server_unreachable", THROUGHOUT, FROM, ONCE),
     _variant("html_interstitial", "", THROUGHOUT, note="skipped", harmless=True),
     _variant("html_interstitial", "tunnel_interstitial", THROUGHOUT, ONCE, options={"always": True}, note="always"),
@@ -64,7 +68,9 @@ VARIANTS = (
     _variant("route_missing", "not_supported_by_server", ROUTE),
     _variant("truncated_json", "unexpected_answer", THROUGHOUT, FROM, ONCE),
     _variant("slow", "", THROUGHOUT, note="a little", harmless=True),
-    _variant("slow", "server_timed_out", ONCE, options={"seconds": 600}, note="beyond the patience", hangs=True, arrives=0.4),
+    _variant(
+        "slow", "server_timed_out", ONCE, options={"seconds": 600}, note="beyond the patience", hangs=True, arrives=0.4
+    ),
     _variant("docker_down", "docker_down", THROUGHOUT, FROM),
     _variant("mqtt_down", "mqtt_down", THROUGHOUT, FROM),
     _variant("exchange_refuses_key", "key_refused", THROUGHOUT),

@@ -7,13 +7,12 @@ from itertools import product
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.models import Client, ExchangeKey, Server
-from bots.models import Bot, OrphanedOrders
+from bots.models import Bot, Deployment, OrphanedOrders
 from bots.strategies.render import KILL_SWITCH
 from core.problems import Problem
-from hummingbot_api import HummingbotAPI
 from hummingbot_api.http.transport import Transport
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -36,17 +35,14 @@ from tests.bots.operations.fault_cells import (
     cells,
     left_out,
 )
-from tests.conftest import PLANTED, PLANTED_PASSWORD
+from tests.secrets.hunt import ROTATED, database, found_in
 
-ROTATED = PLANTED | {"bitmart_memo": "planted-memo-of-a-rotation"}
-SECRETS = {*PLANTED.values(), *ROTATED.values(), PLANTED_PASSWORD}
-#: Of the panel itself, or of nobody: no fault of a server is called so.
-UNNAMED = {"panel_fault", "problem", "hummingbot_api_error"}
+#: Seconds for which an answer is waited for that may never come.
 PATIENCE = 0.4
 #: What a retry reports when the panel has seen since that it came out as wanted.
 ACHIEVED = {"deploy": "already_running"}
 CELLS = [*cells()]
-#: What a retry makes anew, one after the other, where it is there to replace what is running.
+#: What a retry makes once more, one after the other, where it is there to replace what is running.
 REPLACED = {"redeploy": {"made", "configs"}}
 
 
@@ -158,14 +154,7 @@ def picture(sandbox: Sandbox) -> dict[str, Any]:
             if instance.container != "removed"
         ),
         "orders": len(world.open_orders()),
-        "bots": [
-            (
-                bot.deployment and (bot.deployment.state, bot.deployment.exposed_since is not None, bot.deployment.is_held),
-                bot.deployments.open().count(),
-                named(bot),
-            )
-            for bot in Bot.objects.all()
-        ],
+        "bots": [(shown_of(bot.deployment), bot.deployments.open().count(), named(bot)) for bot in Bot.objects.all()],
         "profiles": [
             (profile.connectors, sorted(profile.pushed_keys.values_list("connector", "fingerprint")))
             for client in Client.objects.all()
@@ -178,6 +167,10 @@ def configs_of(instance: Instance) -> str:
     """A controller whose kill switch was put back is like one that never had any."""
     configs = instance.config if isinstance(instance.config, list) else [instance.config]
     return str([{name: value for name, value in c.items() if (name, value) != (KILL_SWITCH, False)} for c in configs])
+
+
+def shown_of(deployment: Deployment | None) -> tuple[str, bool, bool] | None:
+    return deployment and (deployment.state, deployment.exposed_since is not None, deployment.is_held)
 
 
 class Undone(Exception):
@@ -273,11 +266,7 @@ def assert_orders_known(sandbox: Sandbox) -> None:
 
 
 def assert_no_secret_stored() -> None:
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
-            text = str(cursor.fetchall())
-            assert not [secret for secret in SECRETS if secret in text], table
+    assert not [(table, column) for table, column, text in database() if found_in(text)]
 
 
 def test_every_fault_and_every_operation_has_its_cells():

@@ -1,7 +1,6 @@
 """The fault matrix of the operations that ask no Hummingbot server: what a receiver of messages does to them."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
