@@ -251,7 +251,7 @@ def assert_never_two(sandbox: Sandbox) -> None:
     """No two containers of one bot were up at once."""
     until: dict[str, float] = {}
     for instance in sandbox.world.instances.values():
-        assert until.get(instance.base_name, 0.0) <= instance.deployed_at, sandbox.world.instances
+        assert until.get(instance.base_name, 0.0) <= instance.deployed_at, [*sandbox.world.instances]
         ends = instance.ends_at or instance.removed_at
         until[instance.base_name] = float("inf") if ends is None else ends
 
@@ -300,6 +300,7 @@ def test_a_faulty_server_leaves_nothing_that_a_retry_does_not_mend(cell, begin, 
         finish(operation)
         sandbox.faults.clear()
     assert_named(operation, cell)
+    assert_no_secret_stored()
     assert_never_two(sandbox)
     time.sleep(cell.variant.arrives)
     if cell.where != ONCE:  # or else it is retried at once
