@@ -1,21 +1,25 @@
 """Every command of the Procfile as a host runs it: the image's content, PostgreSQL, no DEBUG, TLS in front."""
 
 import re
+import socket
+import ssl
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 import requests
 
 from tests.conftest import PLANTED_PASSWORD
-from tests.hosted.conftest import wait_until
+from tests.hosted.conftest import HOST, wait_until
 
 # The first one builds the image.
 pytestmark = pytest.mark.timeout(300)
 
 
 def test_database_queue_and_worker_are_ready(hosted):
-    assert hosted.get("/readyz").json() == {"status": "ready", "database": True, "queue": True, "worker": True}
+    parts = dict.fromkeys(("database", "keys", "queue", "worker"), True)
+    assert hosted.get("/readyz").json() == {"status": "ready", **parts}
 
 
 def test_what_is_read_through_the_proxy_is_protected(hosted):
@@ -53,6 +57,24 @@ def test_the_proxy_leads_from_http_to_https_and_names_the_caller(hosted, admin):
     # What it would advise, if the proxy's headers were not as they should be.
     assert "TRUSTED_PROXIES" not in answer.text
     assert "PostgreSQL" in answer.text
+
+
+def test_clients_that_never_finish_their_requests_keep_nobody_waiting(hosted):
+    """There are ten times more of them than web has threads: the proxy passes on what it has the whole of."""
+    trust = ssl.create_default_context(cafile=str(hosted.certificate))
+    head = (  # of a form that is read, as its cookie and its origin are right
+        f"POST /admin/login/ HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\nCookie: csrftoken={'a' * 32}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n"
+    ).encode()
+    with ExitStack() as clients:
+        for number in range(80):
+            connection = clients.enter_context(socket.create_connection(("127.0.0.1", hosted.tls_port)))
+            client = clients.enter_context(trust.wrap_socket(connection, server_hostname=HOST))
+            client.sendall(head if number % 2 else head + b"\r\n" + b"x" * 500)
+        begun = time.monotonic()
+        for _ in range(20):
+            assert hosted.get("/readyz").status_code == 200
+        assert time.monotonic() - begun < 10
 
 
 @pytest.fixture
