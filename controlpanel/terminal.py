@@ -36,6 +36,8 @@ RECORDED = frozenset(
         "shell",
     }
 )
+#: Code and SQL may have secrets in them: of these it is kept that they ran.
+WITHOUT_ARGUMENTS = frozenset({"dbshell", "shell"})
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -62,7 +64,8 @@ def in_terminal(command: Sequence[str]) -> Iterator[None]:
 
 def _record(command: Sequence[str]) -> None:
     try:
-        note(None, f"ran {command[0]}", " ".join(command[1:]))
+        detail = "" if command[0] in WITHOUT_ARGUMENTS else " ".join(command[1:])
+        note(None, f"ran {command[0]}", detail)
     except DatabaseError:
         # It may be why the command was called.
         logger.warning("“%s” could not be recorded in the audit trail.", command[0])

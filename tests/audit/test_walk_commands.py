@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from bots.models import EmergencyStop, StopScope
-from controlpanel.terminal import RECORDED, SERVING, in_terminal
+from controlpanel.terminal import RECORDED, SERVING, WITHOUT_ARGUMENTS, in_terminal
 from operations.batches import batch_request
 from operations.models import Operation
 from operations.services import operation_request
@@ -128,7 +128,15 @@ def test_what_a_command_does_leaves_an_event_of_a_terminal(act, bot, tmp_path, s
     assert {event.actor for event in watched.events} == {"a terminal on the host"}
 
 
-@pytest.mark.parametrize("name", sorted(RECORDED))
+@pytest.mark.parametrize("name", sorted(WITHOUT_ARGUMENTS))
+def test_of_code_that_a_person_runs_it_is_kept_that_it_ran(name):
+    with in_terminal([name, "-c", "Server.objects.update(password='planted')"]):
+        pass
+    event = AuditEvent.objects.get()
+    assert (event.verb, event.detail) == (f"ran {name}", "")
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED - WITHOUT_ARGUMENTS))
 def test_what_sends_no_signal_is_recorded_with_its_arguments(name):
     with in_terminal([name, "--all"]):
         pass

@@ -29,6 +29,8 @@ NOT_OPENED = {
     "autocomplete": "answers to a form's own request; it has names alone",
     "bots_strategy_update": "is there when a server reports other settings; has settings alone",
     "onboard_resume": "leads to the first step that is left",
+    "single_sign_on": "is there with a provider; leads to it",
+    "single_sign_on_callback": "is there with a provider; hunted in test_single_sign_on.py",
     "shared_report": "its link has the token; opened below",
     "view_on_site": "leads to a page that is walked",
     "auth_group_delete": "roles of the panel can't be deleted",

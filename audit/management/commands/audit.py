@@ -42,7 +42,9 @@ class Command(BaseCommand):
                 f"{broken}\nWhat to do: compare it with a backup, and find out who can write here."
             ) from None
         head = found.head
-        self.stderr.write(f"{found.rows} rows hold, up to position {head.position}.", self.style.SUCCESS)
+        self.stderr.write(
+            f"{found.rows} rows are complete and unchanged, up to position {head.position}.", self.style.SUCCESS
+        )
         if head.pruned_until is not None:
             until = f"{head.pruned_until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
             self.stderr.write(

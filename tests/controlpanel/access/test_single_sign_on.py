@@ -1,4 +1,4 @@
-"""Signing in at a provider of OpenID Connect: who comes in as whom, with which role, and what is rejected."""
+"""Signing in at a provider of OpenID Connect: who comes in, as which user, with which role, and what is rejected."""
 
 import logging
 from typing import Any

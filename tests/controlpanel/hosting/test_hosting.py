@@ -252,6 +252,13 @@ def test_every_page_says_what_it_may_load(client, db):
     assert re.search(r"script-src [^;]*unsafe-inline", policy) is None
 
 
+def test_no_page_of_the_admin_is_kept_by_a_cache(admin_client, bot):
+    names = ("admin:index", "markets", "system", "my_sessions", "second_factor", "admin:bots_bot_changelist")
+    for page in (*map(reverse, names), bot.get_absolute_url(), bot.client.get_absolute_url()):
+        policy = admin_client.get(page)["Cache-Control"]
+        assert "no-store" in policy and "private" in policy, page
+
+
 # --- the first server ---
 
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
-from controlpanel.models import Installation
+from controlpanel.models import Installation, secret_key_mark
 from controlpanel.observability import advice, system
 from core.version import VERSION
 from operations.models import Operation, State, WorkerHeartbeat
@@ -94,6 +94,7 @@ def well_configured(settings):
     settings.SECRET_KEY = "0123456789" * 5 + "abcdefgh"
     settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     settings.SECURE_HSTS_SECONDS = 31_536_000
+    Installation.objects.update(secret_key_mark=secret_key_mark())
     settings.SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     return settings
 
@@ -134,8 +135,14 @@ def test_a_worker_of_another_version_is_named(rf, well_configured, version, name
     assert f"A worker runs {named}, and this web process {VERSION}." in sentences(rf)
 
 
-def test_a_backup_that_is_old_is_named_with_its_day(rf, page, well_configured):
+def test_it_shows_when_the_panel_was_backed_up_and_restored(page):
     assert "Last backup by the panel none" in page()
+    Installation.objects.update_or_create(defaults={"backed_up_at": timezone.now(), "restored_at": timezone.now()})
+    shown = page()
+    assert "Last backup by the panel now" in shown and "Restored" in shown
+
+
+def test_a_backup_that_is_old_is_named_with_its_day(rf, well_configured):
     Installation.objects.update_or_create(defaults={"backed_up_at": timezone.now() - timedelta(days=2)})
     assert "last backup" not in sentences(rf)
     Installation.objects.update(backed_up_at="2026-01-02T00:00:00Z")
