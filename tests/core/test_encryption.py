@@ -59,6 +59,12 @@ def test_model_to_dict_has_ciphertext(server):
     assert model_to_dict(server)["password"].startswith(SERIALIZED)
 
 
+def test_what_was_typed_a_moment_ago_and_is_not_stored_yet_is_written_encrypted_too():
+    typed = Server(name="New", base_url="https://new.example.com", password=PLANTED_PASSWORD)
+    for text in (str(model_to_dict(typed)), serializers.serialize("json", [typed])):
+        assert PLANTED_PASSWORD not in text and SERIALIZED in text
+
+
 def test_what_is_not_there_and_what_is_empty_stay_so(key, dump):
     Channel.objects.create(name="mail", kind="email", recipient="a@example.com", secret="")
     text = serializers.serialize("json", [*Channel.objects.all(), *ExchangeKey.objects.all()])

@@ -77,3 +77,25 @@ def test_a_group_with_a_roles_name_by_chance_gains_no_permissions(db):
     roles_update()
     assert [group.name for group in member.groups.all()] == ["Operator (before roles)"]
     assert not User.objects.get(pk=member.pk).get_all_permissions()
+
+
+def test_what_reaches_others_keys_or_the_panel_itself_is_for_administrators_alone():
+    """By hand: every other test takes the table's word."""
+    alone = {permission for permission, letters in WHO_MAY.items() if letters == "A"}
+    assert alone == {
+        *(f"bots.{verb}_strategy" for verb in ("add", "change", "delete")),
+        "bots.write_script",
+        "accounts.delete_client",
+        "accounts.delete_server",
+        *(f"auth.{verb}_user" for verb in ("view", "add", "change")),
+        "auth.view_group",
+        "controlpanel.view_system",
+    }
+    nobody = {permission for permission, letters in WHO_MAY.items() if not letters}
+    assert nobody == {"auth.delete_user", "auth.add_group", "auth.change_group", "auth.delete_group"}
+
+
+def test_a_viewer_changes_nothing_but_own_tokens():
+    may = {permission for permission, letters in WHO_MAY.items() if "V" in letters.split()}
+    beyond = {permission for permission in may if not permission.partition(".")[2].startswith("view_")}
+    assert beyond == {f"json_api.{verb}_token" for verb in ("add", "change", "delete")}
