@@ -73,7 +73,9 @@ class ProfileReadable(Problem):
 
     code = "profile_readable"
     meaning = "The server can read the keys in this profile, so nothing was deleted."
-    default_remedy = "No action is needed. If a key has changed, push the keys."
+    default_remedy = (
+        "The profile need not be recreated. Use “Push keys” to store keys that are missing or have changed."
+    )
 
 
 class ProfileHoldsMore(Problem):

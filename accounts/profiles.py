@@ -305,7 +305,10 @@ def unreadable_check(*, api: HummingbotAPI, client: Client, server: Server, keys
     name = client.account_name
     if name not in api.accounts.list():
         return f"The account {name} no longer exists."
-    if others := sorted(set(api.accounts.credentials(name)) - {key.connector for key in keys}):
+    listed = api.accounts.credentials(name)
+    if not listed:  # as an earlier try may have left it
+        return f"{name} holds no key."
+    if others := sorted(set(listed) - {key.connector for key in keys}):
         raise ProfileHoldsMore(
             f"The panel does not have the keys for {', '.join(others)} that {name} holds. Nothing was deleted."
         )

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from accounts.connection import reach
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, Deployment
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
@@ -161,11 +161,23 @@ class Recover(BotOperation):
             yield NotPossibleNow(f"{instance} stopped cleanly, so it has no orders to cancel.")
 
 
+def _ended_before(context: StepContext) -> Deployment | None:
+    """Return the instance if a worker before, or the try before, has ended it, or only begun what ended it since."""
+    newest: Deployment | None = context.subject.deployment
+    again = context.resumed or context.operation.retry_of_id is not None
+    return newest if again and newest is not None and newest.ended_at is not None else None
+
+
+def _reach(context: StepContext) -> str:
+    if ended := _ended_before(context):
+        return f"{ended} has ended, so its server is not needed."
+    return reach(server_of(context))
+
+
 def _archive(context: StepContext) -> str:
-    newest = context.subject.deployment
-    if context.resumed and newest is not None and newest.ended_at is not None:
-        lifecycle.insist_on_no_orders(newest.orphaned_orders.unresolved().first())
-        return f"{newest} was already archived by the worker."
+    if ended := _ended_before(context):
+        lifecycle.insist_on_no_orders(ended.orphaned_orders.unresolved().first())
+        return f"{ended} is {ended.state.label}."
     archived = lifecycle.archive(context, instances.current_deployment(context.subject))
     lifecycle.insist_on_no_orders(archived.orphaned, archived.output)
     return archived.output
@@ -185,7 +197,7 @@ class Archive(BotOperation):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("server", "Reach the server", lambda context: reach(server_of(context))),
+        StepDefinition("server", "Reach the server", _reach),
         StepDefinition("archive", "Stop the bot, archive its instance and check its orders", _archive),
     )
 

@@ -160,6 +160,23 @@ def test_a_profile_of_the_panel_is_recreated_with_its_keys(key, perform, sandbox
     assert not sandbox.world.unreadable
 
 
+@pytest.mark.parametrize("lost", ["the push", "the new account"])
+def test_a_recreation_that_was_cut_off_after_its_deletion_goes_on_with_a_retry(lost, key, perform, sandbox):
+    stored_key(key.client, "kucoin", KUCOIN)
+    perform("push_profile", key.client)
+    sandbox.world.change_config_password(proof_anew=True)
+    if lost == "the push":
+        sandbox.faults.add("exchange_refuses_key", leaves_file=True)
+    else:
+        sandbox.faults.add("truncated_json", "/accounts/add-account")
+    assert perform("recreate_profile", key.client).state == State.FAILED
+    assert sandbox.world.accounts["client_sharp"] == {}
+    sandbox.faults.clear()
+    operation = perform("recreate_profile", key.client)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED, "kucoin": KUCOIN}
+
+
 def test_nothing_is_deleted_when_the_server_can_read_its_keys(key, perform, sandbox):
     perform("push_profile", key.client)
     sandbox.requests.clear()

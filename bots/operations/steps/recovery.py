@@ -70,6 +70,9 @@ def stop_with_cancellation(context: StepContext, api: HummingbotAPI, deployment:
                 api.bots.stop(deployment.instance_name)
             except BotNotFound:
                 context.save(stop_sent_at=earlier)
+            except CommandRefused:
+                insist_on_mqtt(api)
+                raise
         return None
 
     look = tolerating_outages(see)

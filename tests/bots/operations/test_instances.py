@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from bots.models import BotState
 from bots.monitoring.guards import OBSERVING_OPERATIONS
-from bots.operations.steps import instances
+from bots.monitoring.poll import poll_server
+from bots.operations.steps import instances, lifecycle
 from bots.problems import InstanceMissing
 from core.problems import Problem
 from hummingbot_api.errors import (
@@ -123,6 +124,29 @@ def test_a_removed_bot_counts_as_ended_and_its_last_known_orders_are_named(live,
     assert (live.deployment.is_open, live.deployment.state) == (False, BotState.GONE)
 
 
+def test_the_retry_of_an_archive_that_took_place_unseen_succeeds_and_reaches_no_server(
+    live, instance, perform, sandbox, retry
+):
+    remove = lifecycle._remove_container
+
+    def remove_and_lose_sight(*args):
+        remove(*args)
+        sandbox.faults.add("docker_down")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lifecycle, "_remove_container", remove_and_lose_sight)
+        failed = perform("archive", live)
+    assert ended(failed) == (State.FAILED, "docker_down")
+    sandbox.faults.clear()
+    sandbox.world.clock.advance(60)
+    poll_server(live.server)
+    sandbox.requests.clear()
+    again = retry(failed)
+    assert again.state == State.SUCCEEDED, again.error_message
+    assert sandbox.requests == []
+    assert instance.archived
+
+
 def test_an_archive_that_does_not_take_place_is_unconfirmed_and_works_when_it_is_retried(
     live, instance, perform, sandbox, settings
 ):
@@ -163,9 +187,12 @@ def test_a_stop_that_the_bots_log_does_not_confirm_is_not_called_stopped(live, p
     assert live.deployment.state == BotState.RUNNING
 
 
-def test_a_stop_without_mqtt_is_refused(live, perform, sandbox):
+def test_a_stop_without_mqtt_names_the_broker_and_leaves_the_bot_alone(live, instance, perform, sandbox):
     sandbox.faults.add("mqtt_down")
-    assert ended(perform("stop", live)) == (State.FAILED, "command_refused")
+    operation = perform("stop", live)
+    assert ended(operation) == (State.FAILED, "mqtt_down")
+    assert "broker" in operation.error_remedy
+    assert instance.live
 
 
 # --- start ---
