@@ -6,6 +6,6 @@ import sys
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
-    from controlpanel.terminal import main
+    from controlpanel.starting.terminal import main
 
     main(sys.argv)

@@ -23,7 +23,7 @@ def update_roles(apps: Any = installed, **kwargs: object) -> None:
 
 
 def set_canary(apps: Any = installed, **kwargs: object) -> None:
-    from controlpanel.canary import ensure_canary
+    from controlpanel.starting.canary import ensure_canary
     from core.encryption import models_with_secrets
 
     if all(is_up_to_date(model, apps) for model, _ in models_with_secrets()):

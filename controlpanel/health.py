@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from huey.contrib.djhuey import HUEY
 
-from controlpanel.canary import keys_fit
 from controlpanel.queue import without_passwords
+from controlpanel.starting.canary import keys_fit
 from operations.models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from core.encryption import EncryptedTextField, fingerprint
 from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
-#: What the canary says when its key is there. See ``controlpanel.canary``.
+#: What the canary says when its key is there. See ``controlpanel.starting.canary``.
 CANARY = "canary"
 
 

@@ -21,8 +21,8 @@ from controlpanel.backup.dump import applied_migrations
 from controlpanel.backup.file import Header, Reader, Table
 from controlpanel.backup.rows import PORTION, backed_up_models, columns_of, store_rows
 from controlpanel.backup.settling import settle
-from controlpanel.canary import ensure_canary
 from controlpanel.models import Installation
+from controlpanel.starting.canary import ensure_canary
 from core.encryption import SERIALIZED, current_keys, is_opened_by
 from operations.models import JobStart, Operation, WorkerHeartbeat
 

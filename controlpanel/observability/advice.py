@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from bots.models import Deployment
-from controlpanel.canary import secret_key_fits
 from controlpanel.models import Installation
+from controlpanel.starting.canary import secret_key_fits
 from core.version import VERSION
 from json_api.models import STALE_AFTER, Token
 from operations.models import WorkerHeartbeat

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from bots.models import EmergencyStop, StopScope
-from controlpanel.terminal import RECORDED, SERVING, WITHOUT_ARGUMENTS, in_terminal
+from controlpanel.starting.terminal import RECORDED, SERVING, WITHOUT_ARGUMENTS, in_terminal
 from operations.batches import batch_request
 from operations.models import Operation
 from operations.services import operation_request

@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bots.fingerprints import renew_fingerprints
-from controlpanel.canary import ensure_canary, keys_fit
 from controlpanel.management.progress import Progress
 from controlpanel.models import CANARY, Installation, secret_key_mark
+from controlpanel.starting.canary import ensure_canary, keys_fit
 from core.reencryption import Outcome, check, count_rows, renew
 
 

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from controlpanel.backup.file import Reader
 from controlpanel.backup.load import require_restorable, restore, settle_copy
-from controlpanel.canary import OTHER_SIGNING_KEY, secret_key_fits
 from controlpanel.management.progress import Progress
+from controlpanel.starting.canary import OTHER_SIGNING_KEY, secret_key_fits
 
 STANDARD_INPUT = "-"
 AFTERWARDS = (

@@ -13,9 +13,9 @@ from django.core.management import call_command, get_commands
 from django.db import OperationalError, connection
 
 from accounts.models import Server
-from controlpanel import canary, terminal
 from controlpanel.models import CANARY, Installation
-from controlpanel.starting import NEED_NO_KEYS
+from controlpanel.starting import canary, terminal
+from controlpanel.starting.checks import NEED_NO_KEYS
 from tests.databases import new_database, url_of
 
 pytestmark = pytest.mark.django_db

@@ -40,6 +40,6 @@ def check_web() -> None:
 def _require_right_keys() -> None:
     django.setup()
     # It imports models, which have to be set up first.
-    from controlpanel.canary import require_right_keys
+    from controlpanel.starting.canary import require_right_keys
 
     require_right_keys()

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
-from controlpanel.starting import check_command
+from controlpanel.starting.checks import check_command
 from core.acting import Actor, Door, acting, note
 
 logger = logging.getLogger(__name__)
