@@ -33,7 +33,7 @@ class Header:
         version: the panel's version.
         created_at: when its snapshot was taken, in UTC, as text.
         migrations: app and name of each applied migration.
-        canary: ciphertext that the panel's ``FERNET_KEYS`` open, see ``controlpanel.starting.canary``; empty if there is none.
+        canary: ciphertext that the panel's ``FERNET_KEYS`` open, see ``starting.canary``; empty if there is none.
         secret_key_mark: changes with ``SECRET_KEY``.
     """
 
