@@ -21,6 +21,8 @@ from core.encryption import EncryptedTextField, fingerprint
 from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
+#: How often the pause after a wrong code doubles at most: to four minutes.
+MAX_DOUBLED = 9
 #: What the canary says when its key is there. See ``controlpanel.starting.canary``.
 CANARY = "canary"
 
@@ -79,6 +81,8 @@ class SecondFactor(ThrottlingMixin, Device):
             self.throttle_reset(commit=False)
         else:
             self.throttle_increment(commit=False)
+            # Who knows the password could otherwise lock the user out for years.
+            self.throttling_failure_count = min(self.throttling_failure_count, MAX_DOUBLED)  # type: ignore[has-type]
         self.save()
         return taken
 

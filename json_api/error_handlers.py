@@ -22,6 +22,7 @@ from bots.problems import (
 from core.problems import Problem
 from core.problems.server import problem_of
 from hummingbot_api.errors import HummingbotAPIError
+from hummingbot_api.text import one_line
 from json_api.problems import (
     BodyTooLarge,
     BodyUnreadable,
@@ -168,5 +169,5 @@ def handle_problems(api: NinjaAPI) -> None:
 
     @api.exception_handler(Exception)
     def fault(request: HttpRequest, error: Exception) -> HttpResponse:
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        logger.error("%s %s failed", request.method, one_line(request.path), exc_info=error)
         return problem_response(request, PanelFault())

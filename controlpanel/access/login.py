@@ -21,11 +21,14 @@ from django_otp import verify_token
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
+from audit.models import Outcome
+from audit.recording import write
 from controlpanel.access.brake import is_braked, recent_failures
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
 from controlpanel.models import SecondFactor
+from core.acting import Actor, Door
 from core.http import client_address
-from core.second_factor import has_second_factor, needs_second_factor
+from core.second_factor import SINGLE_SIGN_ON, has_second_factor, needs_second_factor
 
 #: The pages for a user who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "my_sessions"}
@@ -76,6 +79,10 @@ class SignInForm(AuthenticationForm):
         if user is not None and factor is not None:
             code = cleaned.get("code", "")
             if not code:
+                # No wrong guess, but somebody knows the password.
+                detail = "The password was right, the code was missing."
+                actor, verb = Actor(Door.PAGES, self.request), "failed to sign in"
+                write(actor, verb, user, user=user, detail=detail, outcome=Outcome.FAILED)
                 raise ValidationError({"code": NO_CODE})
             device = verify_token(user, factor.persistent_id, code)
             if device is None:
@@ -106,6 +113,9 @@ class AdmissionMiddleware:
         page = request.resolver_match.view_name if request.resolver_match else ""
         user: Any = request.user
         if not user.is_authenticated:
+            return None
+        if not settings.PASSWORD_SIGN_IN and not request.session.get(SINGLE_SIGN_ON):
+            logout(request)  # a session from before passwords were switched off
             return None
         if not has_second_factor(request) and SecondFactor.objects.filter(user=user, confirmed=True).exists():
             logout(request)  # a session from before it was set up
@@ -173,6 +183,8 @@ class SignInHandler(AxesDatabaseHandler):
     """
 
     def is_locked(self, request: Any, credentials: Any = None) -> bool:
+        if not get_client_username(request, credentials):
+            return False  # of single sign-on, where there is nothing to guess
         return self.is_braked(request, credentials) or super().is_locked(request, credentials)
 
     def is_braked(self, request: Any, credentials: Any) -> bool:
@@ -182,6 +194,8 @@ class SignInHandler(AxesDatabaseHandler):
         return is_braked(recent_failures(username).get(username, []))
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
+        if request is not None and not get_client_username(request, credentials):
+            return  # or a few failures at the provider would lock its whole office out
         if request is not None and self.is_braked(request, credentials):
             # Not recorded: repeated attempts must not keep the brake on.
             request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True

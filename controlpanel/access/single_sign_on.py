@@ -11,21 +11,24 @@ from typing import Any
 import requests
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.utils import timezone
 from jwt.exceptions import PyJWTError
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
-from audit.models import Outcome
+from audit.models import AuditEvent, Outcome
 from audit.recording import write
 from controlpanel.access.roles import ROLES
 from controlpanel.models import Identity, Invitation
 from core.acting import Actor, Door
+from core.http import client_address
 from core.second_factor import SINGLE_SIGN_ON
 from hummingbot_api.text import truncate
 
@@ -38,8 +41,9 @@ ENDPOINTS = {
     "OIDC_OP_USER_ENDPOINT": "userinfo_endpoint",
     "OIDC_OP_JWKS_ENDPOINT": "jwks_uri",
 }
-#: For so many seconds the discovery document is kept.
-KEPT = 3600
+#: For so many seconds the discovery document is kept, and a provider that did not answer is not asked again: each try
+#: holds a thread.
+KEPT, PAUSE = 3600.0, 15.0
 
 NOT_REACHED = "{} can't be reached. Try again later, or ask the panel's administrator."
 NOT_CONFIRMED = "{} did not confirm the sign-in. Try again."
@@ -64,9 +68,13 @@ def provider() -> dict[str, Any]:
         SignInRefused: it can't be read, or is another issuer's.
     """
     issuer = settings.OIDC_ISSUER
-    read_at, document = _discovered.get(issuer, (0.0, {}))
-    if document and time.monotonic() - read_at < KEPT:
+    read_at, document = _discovered.get(issuer, (-KEPT, {}))
+    age = time.monotonic() - read_at
+    if document and age < KEPT:
         return document
+    if not document and age < PAUSE:
+        raise SignInRefused(NOT_REACHED)
+    _discovered[issuer] = time.monotonic(), {}
     try:
         answer = requests.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=settings.OIDC_TIMEOUT)
         answer.raise_for_status()
@@ -167,17 +175,18 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         address = str(claims.get("email") or "")
         if not address or claims.get("email_verified") is not True:
             return None
-        found = User.objects.filter(email__iexact=address, identity=None)[:2]
+        # Not a superuser: a person with such an address at the provider would become one.
+        found = User.objects.filter(email__iexact=address, identity=None, is_superuser=False)[:2]
         return found[0] if len(found) == 1 else None
 
     def _new_user(self, claims: dict[str, Any]) -> User:
-        address = str(claims.get("email") or "")[:254]
-        name = address or str(claims["sub"])
-        if User.objects.filter(username=name[:150]).exists():
-            name = f"{claims['sub']}"
+        address = str(claims.get("email") or "")[:254] if claims.get("email_verified") is True else ""
+        subject = str(claims["sub"])[:140]
+        names = [address[:150], subject, *(f"{subject}-{number}" for number in range(2, 100))]
+        name = next(name for name in names if name and not User.objects.filter(username=name).exists())
         given, family = (str(claims.get(part) or "")[:150] for part in ("given_name", "family_name"))
         return User.objects.create_user(
-            name[:150], email=address, first_name=given, last_name=family, is_staff=True
+            name, email=address, first_name=given, last_name=family, is_staff=True
         )  # without a password: nobody can sign in with one
 
 
@@ -220,13 +229,21 @@ class CallbackView(OnlyWithProvider, OIDCAuthenticationCallbackView):
     get_settings = staticmethod(_setting)
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        if "error" in request.GET and request.GET.get("state") not in request.session.get("oidc_states", {}):
+            return self.login_failure()  # nobody asked: the library would sign the visitor out
         try:
             response: HttpResponse = super().get(request)
         except (SignInRefused, SuspiciousOperation) as refusal:
             return _refused(request, refusal)
-        if request.user.is_authenticated:
-            request.session[SINGLE_SIGN_ON] = True
         return response
+
+    def login_success(self) -> HttpResponse:
+        following = self.success_url
+        if self.request.user == self.user:
+            logout(self.request)  # the library would leave that session as it is, with its key
+        super().login_success()
+        self.request.session[SINGLE_SIGN_ON] = True
+        return HttpResponseRedirect(following)
 
     def login_failure(self) -> HttpResponse:
         return _refused(self.request, SignInRefused(NOT_CONFIRMED))
@@ -234,7 +251,10 @@ class CallbackView(OnlyWithProvider, OIDCAuthenticationCallbackView):
 
 def _refused(request: HttpRequest, refusal: Exception) -> HttpResponse:
     sentence = (str(refusal) if isinstance(refusal, SignInRefused) else NOT_CONFIRMED).format(settings.OIDC_NAME)
-    label, outcome = f"an unknown user at {settings.OIDC_NAME}", Outcome.FAILED
-    write(Actor(Door.PAGES, request), "failed to sign in", label=label, detail=sentence, outcome=outcome)
+    verb, since = "failed to sign in", timezone.now() - settings.AXES_COOLOFF_TIME
+    alike = AuditEvent.objects.filter(verb=verb, detail=sentence, address=client_address(request), at__gt=since)
+    if not alike.exists():  # or anyone could fill the trail
+        label, outcome = f"an unknown user at {settings.OIDC_NAME}", Outcome.FAILED
+        write(Actor(Door.PAGES, request), verb, label=label, detail=sentence, outcome=outcome)
     messages.error(request, sentence)
     return redirect("admin:login")

@@ -228,6 +228,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
     def unlock(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
         for user in self._changeable(request, queryset):
             reset(username=user.get_username())
+            SecondFactor.objects.filter(user=user).update(throttling_failure_count=0, throttling_failure_timestamp=None)
             log_change(request, user, "Unlocked sign-in after wrong passwords.")
             messages.success(request, f"{user} can sign in again.")
 

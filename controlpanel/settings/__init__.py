@@ -199,6 +199,11 @@ if PRODUCTION:
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # No other host of the domain can set these.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+# Forms carry the token: no script reads the cookie.
+CSRF_COOKIE_HTTPONLY = True
 #: How long the link of an invitation works. Nothing else sends links for new passwords.
 PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
 #: A session ends so many seconds after the sign-in, and so many after what its user did last.

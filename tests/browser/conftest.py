@@ -68,8 +68,8 @@ def running_demo(data: Path, template: str, *options: str, within: float = 90) -
 def _run_demo(data: Path, database_url: str, options: Sequence[str], within: float) -> Iterator[Demo]:
     environment = os.environ | {
         "ENVIRONMENT": "development",
-        "SECRET_KEY": "only-for-the-browser-tests",
-        "FERNET_KEYS": "only-for-the-browser-tests",
+        "SECRET_KEY": "only-for-tests",
+        "FERNET_KEYS": "only-for-tests",
         "DATA_DIR": str(data),
         "DJANGO_SETTINGS_MODULE": "tests.demo_settings",
         "QUEUE_URL": "",

@@ -32,7 +32,13 @@ def test_what_is_read_through_the_proxy_is_protected(hosted):
     assert (headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     cookies = answer.headers["Set-Cookie"]
-    assert "Secure" in cookies and "SameSite" in cookies
+    assert "__Host-csrftoken=" in cookies and "Secure" in cookies and "HttpOnly" in cookies
+
+
+def test_the_cookie_of_a_session_is_for_this_host_over_tls_and_for_no_script(hosted, admin):
+    [session] = [cookie for cookie in admin.cookies if cookie.name == "__Host-sessionid"]
+    assert session.secure and session.has_nonstandard_attr("HttpOnly")
+    assert session.get_nonstandard_attr("SameSite") == "Lax"
 
 
 def test_files_of_pages_are_there_and_may_be_kept_forever(hosted):
@@ -47,7 +53,8 @@ def test_clients_that_send_byte_by_byte_keep_nobody_else_waiting(hosted):
     """More of them than all web processes have threads: the proxy takes in a request before it passes it on."""
     context = ssl.create_default_context(cafile=str(hosted.certificate))
     head = (  # with an origin and a cookie, or else it is refused before its body is read
-        f"POST /admin/login/ HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\nCookie: csrftoken={'a' * 32}\r\n"
+        f"POST /admin/login/ HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\n"
+        f"Cookie: __Host-csrftoken={'a' * 32}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\na"
     )
     with ExitStack() as stack:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_otp.oath import TOTP
 
+from audit.models import AuditEvent
 from controlpanel.access.login import address_block
 from controlpanel.models import RECOVERY_CODES, SecondFactor
 from tests.controlpanel.conftest import text_of, url_of
@@ -423,3 +424,37 @@ def test_the_sign_in_page_says_what_is_wrong_in_one_sentence_and_who_needs_a_cod
     page = text_of(try_to_sign_in(password="wrong"))
     assert "Wrong username, password or code." in page and "staff account" not in page
     assert "Two-factor code (only if you use one)" in page
+
+
+def test_who_knows_the_password_cannot_keep_the_user_from_the_second_factor(user, factor, admin_client):
+    for _ in range(30):
+        may_try_again(SecondFactor.objects.get())
+        SecondFactor.objects.update(throttling_failure_count=20)
+        factor.refresh_from_db()
+        factor.verify_token("000000")
+    factor.refresh_from_db()
+    assert 2**factor.throttling_failure_count <= 600, "seconds"
+    users = reverse("admin:auth_user_changelist")
+    admin_client.post(users, {"action": "unlock", "_selected_action": [user.pk]})
+    factor.refresh_from_db()
+    assert factor.verify_is_allowed()[0]
+
+
+def test_a_right_password_without_its_code_is_in_the_trail(user, factor):
+    try_to_sign_in()
+    event = AuditEvent.objects.latest("pk")
+    assert (event.verb, event.user, event.outcome) == ("failed to sign in", user, "failed")
+    assert event.detail == "The password was right, the code was missing."
+
+
+def test_a_sign_in_with_a_password_makes_a_new_session_in_a_cookie(user):
+    browser = Browser()
+    browser.get(PAGE)
+    session = browser.session
+    session["begun"] = True
+    session.save()
+    before = session.session_key
+    assert try_to_sign_in(browser).status_code == 302
+    assert browser.session.session_key != before
+    cookie = browser.cookies["sessionid"]
+    assert cookie["httponly"] and cookie["samesite"] == "Lax"

@@ -15,6 +15,7 @@ from controlpanel import environment
 from controlpanel.access import single_sign_on
 from controlpanel.access.roles import ROLES
 from controlpanel.models import Identity, Invitation, SecondFactor
+from core.second_factor import SINGLE_SIGN_ON
 from tests.controlpanel.access.provider import CLIENT, SECRET, Provider, running
 from tests.notifications.test_pages import words
 
@@ -331,6 +332,78 @@ def test_a_session_that_began_at_the_provider_needs_no_second_factor_of_the_pane
     settings.REQUIRE_SECOND_FACTOR = True
     browser, _ = sign_in(provider)
     assert is_inside(browser)
+
+
+def test_an_answer_that_nobody_asked_for_makes_no_session_of_a_password_one_of_the_provider(provider, mia):
+    browser = Browser()
+    browser.force_login(mia)
+    for returned in ({}, {"code": "x", "state": "y"}, {"error": "access_denied", "state": "y"}):
+        browser.get(reverse("single_sign_on_callback"), returned)
+        assert SINGLE_SIGN_ON not in browser.session, returned
+    assert is_inside(browser), "nor does it sign anyone out"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_sign_in_makes_a_new_session(provider, mia, before):
+    browser = Browser()
+    if before:
+        browser.force_login(mia)
+    begin(browser, provider)
+    key = browser.session.session_key
+    sign_in(provider, browser)
+    assert is_inside(browser) and browser.session.session_key != key
+    assert browser.session[SINGLE_SIGN_ON]
+
+
+def test_failures_at_the_provider_lock_nobody_out(provider, mia):
+    for _ in range(8):
+        sign_in(provider, code="")
+    browser, _ = sign_in(provider)
+    assert is_inside(browser)
+
+
+def test_failures_alike_are_one_row_in_the_trail(provider):
+    for _ in range(4):
+        Browser().get(reverse("single_sign_on_callback"), {"error": "x"})
+    assert AuditEvent.objects.filter(verb="failed to sign in").count() == 1
+
+
+def test_a_superuser_is_found_by_no_address(provider, mia):
+    User.objects.update(is_superuser=True)
+    browser, _ = sign_in(provider)
+    assert not is_inside(browser)
+
+
+def test_an_address_that_was_not_verified_becomes_nobodys_name(with_roles):
+    with_roles.person["email_verified"] = False
+    sign_in(with_roles)
+    user = User.objects.get()
+    assert (user.username, user.email) == ("person-1", "")
+
+
+def test_a_name_that_is_taken_is_not_taken_over(with_roles):
+    for name in ("mia@example.com", "person-1"):
+        User.objects.create_user(name)
+    sign_in(with_roles)
+    assert Identity.objects.get().user.username == "person-1-2"
+
+
+def test_a_session_of_a_password_ends_when_passwords_are_switched_off(provider, mia, settings):
+    browser = Browser()
+    browser.force_login(mia)
+    assert is_inside(browser)
+    settings.PASSWORD_SIGN_IN = False
+    assert not is_inside(browser)
+
+
+@pytest.mark.parametrize(("role", "needs"), [("Administrator", True), ("Viewer", False), ("", True)])
+def test_a_second_factor_can_be_required_of_some_roles(role, needs, db, settings):
+    settings.REQUIRE_SECOND_FACTOR = ("Administrator", "Operator")
+    user = User.objects.create_user("ann", is_staff=True, is_superuser=not role)
+    user.groups.set(Group.objects.filter(name=role))
+    browser = Browser()
+    browser.force_login(user)
+    assert (browser.get("/admin/").status_code == 302) == needs
 
 
 def test_it_is_in_the_trail(provider, mia):

@@ -33,6 +33,7 @@ import django, json
 django.setup()
 from django.conf import settings
 from django.core.management import call_command
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 # Nobody has run collectstatic here: pages name their files as they lie.
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -52,6 +53,8 @@ print(json.dumps({
         Client(headers={"host": "evil.example.com"}).get(path, secure=True).status_code
         for path in ("/healthz", "/admin/login/")
     ],
+    "names": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.CSRF_COOKIE_HTTPONLY],
+    "hasher": make_password("x").split("$")[0],
     "secret_key": settings.SECRET_KEY,
     "servers": list(Server.objects.values_list("base_url", "username")),
     "password": Server.objects.get().password,
@@ -229,7 +232,12 @@ def test_production_answers_with_headers_that_protect_it(probe):
     assert headers["Referrer-Policy"] == "same-origin"
     assert "object-src 'none'" in headers["Content-Security-Policy"]
     assert probe["cookies"] == [True, True]
+    assert probe["names"] == ["__Host-sessionid", "__Host-csrftoken", True]
     assert probe["caller"] == [200, 400]
+
+
+def test_passwords_are_stored_by_a_slow_hash(probe):
+    assert probe["hasher"] == "pbkdf2_sha256"
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
