@@ -28,7 +28,8 @@ from django.utils.timezone import now
 from bots.models import Bot
 from operations.models import Operation
 newest = Operation.objects.of(Bot.objects.get(pk=2)).latest("pk")
-Operation.objects.filter(pk=newest.pk).update(state="running", lease_until=now() + timedelta(hours=1))
+# Of a worker that is not there: the real one may be about to end it.
+Operation.objects.filter(pk=newest.pk).update(state="running", worker="x", lease_until=now() + timedelta(hours=1))
 print(newest.pk)
 """,
     "/operations/1/retry": """
@@ -42,7 +43,7 @@ from datetime import timedelta
 from django.utils.timezone import now
 from operations.models import Batch, Operation
 newest = Batch.objects.latest("pk")
-active = {"state": "running", "lease_until": now() + timedelta(hours=1), "finished_at": None}
+active = {"state": "running", "worker": "x", "lease_until": now() + timedelta(hours=1), "finished_at": None}
 Operation.objects.filter(batch=newest).update(**active)
 print(newest.pk)
 """,
