@@ -97,7 +97,7 @@ class Progress:
         self._said = time.monotonic()
         gone, whole = self._said - self._begun, sum(self._expected.values())
         done = sum(self._expected.get(name, 0) for name in self._done)
-        begun = done < whole / 50  # too early to say
+        begun = done <= whole / 50  # too early to say, or nothing of it took any time before
         left = "" if begun else f", about {minutes(gone * (whole - done) / done)} left"
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
