@@ -17,8 +17,8 @@ fi
 packages=$(sed -n 's/^\([A-Za-z0-9._-]*\)[=[].*/\1/p' requirements.txt)
 # shellcheck disable=SC2086 # each name is an argument of its own
 $tools/pip-licenses --python .venv/bin/python --packages $packages --partial-match --order name --format markdown \
-    --ignore-packages huey --allow-only "$(paste -s -d ';' supply_chain/licenses-allowed.txt)" > var/licenses.md
-# huey names its license in a file alone.
+    --ignore-packages huey tzdata --allow-only "$(paste -s -d ';' supply_chain/licenses-allowed.txt)" > var/licenses.md
+# tzdata (Apache-2.0) is installed on Windows alone. huey names its license in a file alone.
 grep -q 'Permission is hereby granted, free of charge' .venv/lib/python3*/site-packages/huey-*.dist-info/licenses/LICENSE
 echo '| huey | by its LICENSE file | MIT |' >> var/licenses.md
 echo "Licenses: each is among those in supply_chain/licenses-allowed.txt."
