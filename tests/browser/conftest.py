@@ -98,7 +98,7 @@ def _run_demo(data: Path, database_url: str, options: Sequence[str], within: flo
     url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
     assert url and password, output
     with Manager(environment) as manager:
-        yield Demo(url[0], password[1], output, manager)
+        yield Demo(url[0], password[1], lines, manager)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(lines)
 
