@@ -300,7 +300,8 @@ def failed_to_sign_in(
 ) -> None:
     """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password.
 
-    Of those during a lockout the first one is recorded: nobody can fill the trail with the others.
+    Of those during a lockout, and of those with names that nobody has, the first one from each address is recorded:
+    nobody can fill the trail with the others.
     """
     if request is None:
         return
@@ -309,7 +310,8 @@ def failed_to_sign_in(
     verb = "entered a wrong password or code" if request.user.is_authenticated else "failed to sign in"
     if getattr(request, "axes_locked_out", False):
         detail = "Locked out."
-        if _is_known(AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label), request):
-            return
+    alike = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
+    if (detail or user is None) and _is_known(alike, request):
+        return
     actor = Actor(Door.PAGES, request)
     write(actor, verb, user, label=label, detail=detail, user=user, outcome=Outcome.FAILED)
