@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def process(url: str, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def make_panel(tmp_path):
+def make_panel(tmp_path, migrated_file):
     """A migrated database of a kind, and a way to run commands on it."""
     with ExitStack() as stack:
         made: list[str] = []
@@ -92,7 +93,10 @@ def make_panel(tmp_path):
         def make(kind: str) -> Run:
             made.append(kind)
             if kind == "sqlite":
-                url = f"sqlite:///{tmp_path / f'panel-{len(made)}.sqlite3'}"
+                path = tmp_path / f"panel-{len(made)}.sqlite3"
+                if migrated_file:
+                    shutil.copy(migrated_file, path)
+                url = f"sqlite:///{path}"
             else:
                 url = url_of(stack.enter_context(new_database(tmp_path)))
 
