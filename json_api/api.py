@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
@@ -23,6 +24,7 @@ from json_api.schemas.operations import OperationEvent
 def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Open the documentation to users who are signed in to the admin, and to tools with a token."""
 
+    @require_safe
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
