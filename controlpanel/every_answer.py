@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.middleware.security import SecurityMiddleware
+from django.utils.cache import patch_cache_control
 
 from json_api.api import api
 
@@ -13,11 +14,16 @@ PAGE_METHODS = ("GET", "HEAD", "POST")
 
 class HeadersMiddleware(SecurityMiddleware):
     """Adds Django's protective headers to the answers, too, that are given before its own middleware or instead of it:
-    those to other hosts, and of health checks. It redirects nothing.
+    those to other hosts, and of health checks. It redirects nothing. What says nothing of it is kept by no proxy.
     """
 
     def process_request(self, request: HttpRequest) -> None:
         return None
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_cache=True)
+        return super().process_response(request, response)
 
 
 class MethodMiddleware:

@@ -7,6 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_vary_headers
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
@@ -99,7 +100,9 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the answer to an address that the API does not have."""
-    return problem_response(request, ResourceNotFound())
+    response = problem_response(request, ResourceNotFound())
+    patch_vary_headers(response, ["Authorization"])
+    return response
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:

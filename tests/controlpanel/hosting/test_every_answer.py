@@ -68,6 +68,28 @@ def test_so_has_one_to_an_error(production, client, db, monkeypatch):  # noqa: F
     assert "frame-ancestors 'none'" in answer["Content-Security-Policy"] and answer["X-Frame-Options"] == "DENY"
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ANSWERS if "file" not in kind or kind == "no file"])
+def test_no_proxy_keeps_what_is_not_a_file(kind, production, db):  # noqa: F811
+    assert {"private", "no-store"} & set(ANSWERS[kind][1]()["Cache-Control"].split(", "))
+
+
+def test_a_browser_keeps_no_page_of_an_error(production, admin_user):  # noqa: F811
+    browser = behind(host=PANEL, **HTTPS)
+    browser.force_login(admin_user)
+    answers = [
+        browser.get("/admin/nowhere/"),
+        browser.get("/admin/bots/bot/999/change/"),
+        browser.get("/admin/login/?a=%00"),
+        browser.get("/admin/bots/bot/?client__name__startswith=x"),
+        browser.post("/admin/bots/bot/add/"),
+        browser.get("/admin/login/", headers={"host": "evil.example.com"}),
+        redirect_loop(),
+    ]
+    for answer in answers:
+        assert answer.status_code >= 302
+        assert {"no-store", "private"} <= set(answer["Cache-Control"].split(", "))
+
+
 @pytest.mark.parametrize(
     "path",
     [
