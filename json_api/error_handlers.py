@@ -24,10 +24,12 @@ from core.problems import Problem
 from core.problems.server import problem_of
 from hummingbot_api.errors import HummingbotAPIError
 from hummingbot_api.text import one_line
+from json_api.parser import JSON
 from json_api.problems import (
     BodyTooLarge,
     BodyUnreadable,
     ChangedMeanwhile,
+    ContentTypeRefused,
     FieldsInvalid,
     OperationFailed,
     ResourceNotFound,
@@ -91,6 +93,8 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
             "retryable": problem.operation.error_retryable,
         }
     response = JsonResponse(content, status=status, content_type=MEDIA_TYPE)
+    if isinstance(problem, ContentTypeRefused):
+        response["Accept"] = JSON
     if isinstance(problem, TooManyRequests):
         response["Retry-After"] = "60"
     if isinstance(problem, TokenMissing):
@@ -159,6 +163,8 @@ def handle_problems(api: NinjaAPI) -> None:
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         # The only other error that ninja raises itself; its cause is the parser's.
         why = error.__cause__
+        if isinstance(why, Problem):
+            return problem_response(request, why)
         if isinstance(why, RequestDataTooBig):
             return too_large(request, why)
         return problem_response(

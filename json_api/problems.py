@@ -29,6 +29,15 @@ class BodyUnreadable(RequestProblem):
     default_remedy = "Send valid JSON in UTF-8 with “Content-Type: application/json”. Use each name once."
 
 
+class ContentTypeRefused(RequestProblem):
+    """A body that says it is something else than JSON, or nothing: it is not read."""
+
+    code = "content_type_refused"
+    meaning = "The request body is not marked as JSON."
+    default_remedy = "Send the body as JSON, with the header “Content-Type: application/json”."
+    status = 415
+
+
 class BodyTooLarge(RequestProblem):
     """More than the panel reads of one request."""
 
