@@ -54,8 +54,8 @@ class HttpsNotRecognized(RequestProblem):
     meaning = "The panel can't tell that the request came over https."
     default_remedy = (
         "This panel accepts https only. If you are redirected repeatedly, have the proxy that terminates TLS send "
-        "“X-Forwarded-Proto: https”, and have every proxy behind it pass that header on. docs/hosting.md has an nginx "
-        "example."
+        "“X-Forwarded-Proto: https”, have every proxy behind it pass that header on, and set TRUSTED_PROXIES to their "
+        "number. docs/hosting.md has an nginx example."
     )
 
 

@@ -193,8 +193,10 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # --- security ---------------------------------------------------------------------------------------------------
 
 if PRODUCTION:
-    # Heroku and Railway end TLS in front of the panel and set this header, which they also strip from outside requests.
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # A proxy ends TLS in front of the panel and sets this header, whatever a caller sent. Without one, anybody's is as
+    # good as none.
+    if TRUSTED_PROXIES:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
     SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
     # For the panel's own name only by default: other hosts of its domain may not answer https.
