@@ -8,6 +8,7 @@ from datetime import date
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -120,6 +121,18 @@ def test_an_error_in_the_page_names_it_without_the_secret(link, monkeypatch, con
     for log in (console.getvalue(), as_json.getvalue(), json.dumps(reports)):
         assert "RuntimeError" in log and "broken at" in log
         assert token not in log
+
+
+@pytest.mark.parametrize("path", secret_links())
+def test_the_example_of_a_proxy_logs_none(path):
+    example = (settings.BASE_DIR / "docs" / "examples" / "nginx" / "panel.conf").read_text()
+    [(beginning, inside)] = re.findall(r"location ~\* (\S+) {(.*?)}", example, re.DOTALL)
+    assert re.match(beginning, path) and not re.match(beginning, "/admin/reports/5/")
+    assert "access_log" not in inside and "error_log /dev/null" in inside
+    # Otherwise nothing is logged, but of the pages.
+    assert re.findall("access_log.*;", example) == ["access_log off;", "access_log /var/log/nginx/access.log;"] + [
+        "access_log off;"
+    ]
 
 
 def test_pages_of_the_admin_with_a_similar_address_are_named_whole(console):
