@@ -149,9 +149,11 @@ def configure_nginx(hosted: Hosted) -> Path:
     for before, after in (
         ("127.0.0.1:8000", f"127.0.0.1:{hosted.ports[0]}"),
         ("127.0.0.1:8001", f"127.0.0.1:{hosted.ports[1]}"),
-        ("listen 443 ssl", f"listen 127.0.0.1:{hosted.tls_port} ssl"),
+        ("listen 443 ssl", f"listen 127.0.0.1:{hosted.tls_port} ssl sndbuf=8k"),
         ("listen 80;", f"listen 127.0.0.1:{hosted.http_port};"),
         ("/etc/ssl/panel.example.com.pem", str(hosted.certificate)),
+        # Less than what it takes in for a slow reader, so that an answer of this test is a large one.
+        ("proxy_buffers 32 32k", "proxy_buffers 8 4k"),
         ("/var/log/nginx/access.log", f"{hosted.folder}/access.log"),
         ("/etc/ssl/panel.example.com.key", str(hosted.folder / "tls.key")),
     ):
