@@ -260,8 +260,8 @@ def _unfit_for_production() -> Iterator[str]:
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
     if "*" in map(str.strip, env("ALLOWED_HOSTS")):
         yield (
-            "ALLOWED_HOSTS accepts any host name, which lets a forged Host header into links. List the host names of the "
-            "panel, separated by commas; health checks need none."
+            "ALLOWED_HOSTS accepts any host name, which lets a forged Host header into links. List the host names of "
+            "the panel, separated by commas; health checks need none."
         )
     if env("DEBUG"):
         yield "DEBUG is on, which shows settings and data to anyone who causes an error. Turn it off."

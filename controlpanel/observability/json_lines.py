@@ -35,7 +35,7 @@ class JsonLines(JsonFormatter):
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        return without_secret_links(super().formatException(ei))
+        return without_secret_links(str(super().formatException(ei)))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in log_data.items() if name in FIELDS.values() and value not in (None, "-")}

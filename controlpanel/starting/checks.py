@@ -46,8 +46,8 @@ def warn_of_uncounted_proxies() -> None:
     """Log what follows if there is a proxy in front after all: no page could say so."""
     if settings.PRODUCTION and settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
         logger.warning(
-            "TRUSTED_PROXIES is 0: no proxy is believed that a request came over https. If a proxy terminates TLS in front "
-            "of the panel, every page redirects to itself until TRUSTED_PROXIES is the number of proxies."
+            "TRUSTED_PROXIES is 0: no proxy is believed that a request came over https. If a proxy terminates TLS in "
+            "front of the panel, every page redirects to itself until TRUSTED_PROXIES is the number of proxies."
         )
 
 

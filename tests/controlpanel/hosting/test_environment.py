@@ -125,7 +125,7 @@ def test_a_secret_of_few_different_characters_is_refused_and_not_shown(name, val
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as refusal:
         environment.require_configuration()
-    heading, sentence = str(refusal.value).splitlines()
+    _, sentence = str(refusal.value).splitlines()
     assert sentence.startswith(f"- {name}") and "fewer than 5 different characters. Generate one" in sentence
     assert value not in sentence
 

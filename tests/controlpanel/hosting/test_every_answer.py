@@ -1,4 +1,4 @@
-"""What every answer has, also those that are given before any page is: headers that protect it, and the right methods."""
+"""What every answer has, also those that are given before any page is: headers that protect it. And the methods."""
 
 import pytest
 from django.conf import settings as panel
