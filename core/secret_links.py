@@ -1,4 +1,4 @@
-"""Addresses that let in whoever has them. No line of a log and no report of an error shows one whole.
+"""Addresses that let in anyone who has them. No line of a log and no report of an error shows one whole.
 
 Each is declared where it is routed, by ``secret_path``.
 """

@@ -193,7 +193,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # --- security ---------------------------------------------------------------------------------------------------
 
 if PRODUCTION:
-    # A proxy ends TLS in front of the panel and sets this header, whatever a caller sent. Without one, anybody's is as
+    # A proxy ends TLS in front of the panel and sets this header, whatever a caller sent. Without one, anyone's is as
     # good as none.
     if TRUSTED_PROXIES:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

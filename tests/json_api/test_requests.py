@@ -136,7 +136,7 @@ def test_a_parameter_that_is_not_there_or_sent_twice_is_named(path, name, reason
 
 
 def test_a_call_with_a_parameter_that_is_not_there_does_nothing(tool, bot):
-    for query in ("?wait=0&wait=1", "?wiat=0", "?wait=0&dry_run=true"):
+    for query in ("?wait=0&wait=1", "?waits=0", "?wait=0&dry_run=true"):
         assert tool.post(f"/bots/{bot.pk}/deploy{query}").status_code == 422
     assert not Deployment.objects.exists()
 

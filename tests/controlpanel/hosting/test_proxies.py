@@ -22,7 +22,7 @@ def production(settings):
 
 @pytest.fixture
 def uncounted(production, settings):
-    """The same, where no proxy is counted: anybody could have sent its headers."""
+    """The same, where no proxy is counted: anyone could have sent its headers."""
     settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = None, 0
 
 

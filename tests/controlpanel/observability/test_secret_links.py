@@ -1,4 +1,4 @@
-"""Links that let in whoever has them: of a shared report, of an invitation. No line of the log has one."""
+"""Links that let in anyone who has them: of a shared report, of an invitation. No line of the log has one."""
 
 import json
 import logging
