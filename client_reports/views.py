@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import Client
@@ -110,14 +110,19 @@ def revoke(request: HttpRequest, link_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("client_report_links", args=[link.client_id]))
 
 
-@require_GET
+@require_safe
 def shared(request: HttpRequest, token: str) -> HttpResponse:
-    """Show the one report that a link is for. A link that has ended looks like one that never was."""
+    """Show the one report that a link is for. A link that has ended looks like one that never was.
+
+    Who only asks whether it is there, as programs do that show a link's preview, reads nothing: that is no visit.
+    """
     now = timezone.now()
     link = ShareLink.objects.usable(now).select_related("client").filter(token_hash=hash_of(token)).first()
     if link is None:
         missing = render_to_string("client_reports/no_link.html")
         return HttpResponse(missing, status=404, headers=PRIVATE)
+    if request.method == "HEAD":
+        return HttpResponse(headers=PRIVATE)
     with transaction.atomic():
         LinkVisit.objects.create(link=link, address=client_address(request))
         note(link, "opened shared report")

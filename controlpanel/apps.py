@@ -1,3 +1,4 @@
+import logging
 from contextlib import nullcontext
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.db.models.signals import post_migrate
 
 from core.migrating import acting_as_panel, is_up_to_date
+from core.secret_links import LogRecord
 from core.version import VERSION
 
 
@@ -34,6 +36,7 @@ class ControlPanelConfig(AppConfig):
     name = "controlpanel"
 
     def ready(self) -> None:
+        logging.setLogRecordFactory(LogRecord)
         installed.get_app_config("auth").verbose_name = "Users and roles"
         # This app comes last in INSTALLED_APPS: by its turn Django has made the permissions of all others.
         post_migrate.connect(update_roles, sender=self)

@@ -106,6 +106,8 @@ DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "var")
 
 #: Shorter secrets can be guessed.
 SECRET_LENGTH = 32
+#: So can those of fewer different characters.
+DIFFERENT_CHARACTERS = 5
 BOOLEAN_FALSE_STRINGS = "false", "off", "n", "no", "0"
 BOOLEANS = {*environ.Env.BOOLEAN_TRUE_STRINGS, *BOOLEAN_FALSE_STRINGS}
 #: Of ``controlpanel/access/roles.py``, which needs Django.
@@ -242,16 +244,25 @@ def _incomplete() -> Iterator[str]:
 
 def _unfit_for_production() -> Iterator[str]:
     """Yield a sentence for each value that only works on a developer's machine."""
-    if 0 < len(env("SECRET_KEY")) < SECRET_LENGTH:
-        yield f"SECRET_KEY is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
     if any(len(key) < SECRET_LENGTH for key in env("FERNET_KEYS")):
         yield f"FERNET_KEYS holds a key that is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
-    if 0 < len(env("METRICS_TOKEN")) < SECRET_LENGTH:
-        yield f"METRICS_TOKEN is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    secrets = {name: env(name) for name in ("SECRET_KEY", "METRICS_TOKEN")}
+    for name, secret in secrets.items():
+        if 0 < len(secret) < SECRET_LENGTH:
+            yield f"{name} is shorter than {SECRET_LENGTH} characters. {MAKE_ONE}"
+    # The keys after the first are there to be rotated.
+    for name, secret in {**secrets, "FERNET_KEYS": "".join(env("FERNET_KEYS")[:1])}.items():
+        if len(secret) >= SECRET_LENGTH and len(set(secret)) < DIFFERENT_CHARACTERS:
+            yield f"{name} has fewer than {DIFFERENT_CHARACTERS} different characters. {MAKE_ONE}"
     if env("OIDC_ISSUER").startswith("http://"):
         yield "OIDC_ISSUER is an http:// address: anyone on the way could sign in as anyone. Use https://."
     if not env("ALLOWED_HOSTS"):
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."
+    if "*" in map(str.strip, env("ALLOWED_HOSTS")):
+        yield (
+            "ALLOWED_HOSTS accepts any host name, which lets a forged Host header into links. List the host names of "
+            "the panel, separated by commas; health checks need none."
+        )
     if env("DEBUG"):
         yield "DEBUG is on, which shows settings and data to anyone who causes an error. Turn it off."
     # An SQLite file on a persistent volume is still possible, with its DATABASE_URL.

@@ -21,6 +21,7 @@ from json_api.problems import HttpsNotRecognized
 COOKIE, REDIRECTS, SECONDS = "https_redirects", 3, 10
 #: The longest header that a page quotes.
 MAX_HEADER = 200
+COUNT_PROXIES = "set TRUSTED_PROXIES to the number of proxies that you control in front of the panel"
 
 
 class RedirectMiddleware:
@@ -44,22 +45,33 @@ class RedirectMiddleware:
             if redirects >= REDIRECTS:
                 return _explain(request)
             # Read by those who follow no redirects, such as curl.
-            response.content = f"{HttpsNotRecognized.default_remedy}\n".encode()
+            response.content = f"{_not_recognized(request).remedy}\n".encode()
             response["Content-Type"] = "text/plain; charset=utf-8"
             response.set_cookie(COOKIE, str(redirects + 1), max_age=SECONDS, httponly=True, samesite="Lax")
         return response
 
 
-def _explain(request: HttpRequest) -> HttpResponse:
+def _is_uncounted(request: HttpRequest) -> bool:
+    """Return whether a proxy says that the request came over https, and is not believed."""
+    return not settings.TRUSTED_PROXIES and request.headers.get("X-Forwarded-Proto") == "https"
+
+
+def _not_recognized(request: HttpRequest) -> HttpsNotRecognized:
     scheme = request.headers.get("X-Forwarded-Proto")
-    problem = HttpsNotRecognized(
-        "The panel keeps redirecting to https, because it can't tell that this request came over https: "
-        + (
-            "it had no X-Forwarded-Proto header."
-            if scheme is None
-            else f"its X-Forwarded-Proto header is “{truncate(scheme, MAX_HEADER)}”."
-        )
+    if _is_uncounted(request):
+        why = "its X-Forwarded-Proto header is “https”, but TRUSTED_PROXIES is 0, so that anyone could have sent it."
+    elif scheme is None:
+        why = "it had no X-Forwarded-Proto header."
+    else:
+        why = f"its X-Forwarded-Proto header is “{truncate(scheme, MAX_HEADER)}”."
+    return HttpsNotRecognized(
+        f"The panel keeps redirecting to https, because it can't tell that this request came over https: {why}",
+        remedy=f"If you host the panel, {COUNT_PROXIES}, then restart web." if _is_uncounted(request) else "",
     )
+
+
+def _explain(request: HttpRequest) -> HttpResponse:
+    problem = _not_recognized(request)
     if not request.path.startswith(reverse("admin:index")):
         return problem_response(request, problem)
     return error_page(request, problem.status, "Redirect loop", problem.message, problem.remedy)
@@ -94,7 +106,8 @@ def origin_refused(request: HttpRequest) -> HttpResponse:
     origin = f"{scheme}://{host}"
     remedies = []
     if scheme != request.scheme:
-        remedies.append(f"have the proxy send “X-Forwarded-Proto: {scheme}”")
+        uncounted = scheme == "https" and _is_uncounted(request)
+        remedies.append(COUNT_PROXIES if uncounted else f"have the proxy send “X-Forwarded-Proto: {scheme}”")
     if host != request.get_host():
         remedies.append(
             "have the proxy send the Host header as it came, with its port (nginx: proxy_set_header Host $http_host), "

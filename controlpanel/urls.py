@@ -19,6 +19,7 @@ from controlpanel.places.home import home_now
 from controlpanel.places.markets import markets
 from controlpanel.places.search import search
 from core.admin.live_pages import redirect_to_login
+from core.secret_links import secret_path
 from json_api.api import api
 
 urlpatterns = [
@@ -31,7 +32,7 @@ urlpatterns = [
     path("admin/sign-in/callback/", CallbackView.as_view(), name="single_sign_on_callback"),
     path("admin/sessions/", admin.site.admin_view(my_sessions), name="my_sessions"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
-    path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
+    secret_path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
     path("admin/my-notifications/", include("notifications.admin.personal")),
     path("admin/whats-new/", include("notifications.admin.bell")),
     path("admin/clients/<int:client_id>/", include("controlpanel.places.client")),
@@ -40,7 +41,7 @@ urlpatterns = [
     path("admin/all-bots/", include("bots.admin.of_client")),
     path("admin/instances/", include("bots.admin.unmanaged_instances")),
     path("admin/reports/", include("client_reports.views")),
-    path("reports/<str:token>/", shared, name="shared_report"),
+    secret_path("reports/<str:token>/", shared, name="shared_report"),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/search/", admin.site.admin_view(search), name="search"),
     path("admin/", admin.site.urls),

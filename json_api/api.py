@@ -6,6 +6,8 @@ from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Schema, Swagger
 from pydantic.json_schema import models_json_schema
 
@@ -23,6 +25,7 @@ from json_api.schemas.operations import OperationEvent
 def staff_or_token(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Open the documentation to users who are signed in to the admin, and to tools with a token."""
 
+    @require_safe
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
@@ -55,18 +58,21 @@ def _notified(event: type[Schema]) -> dict[str, Any]:
     }
 
 
-def refuses_in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answer an unsupported method with a problem, like all other errors, and not in plain text."""
+def as_of_the_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answer an unsupported method with a problem, like all other errors, and not in plain text. Say of every answer
+    that it depends on the token.
+    """
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = view(request, *args, **kwargs)
-        if not isinstance(response, HttpResponseNotAllowed):
-            return response
-        allowed = response["Allow"]
-        refusal = problem_response(request, MethodRefused(f"{request.path} supports {allowed}, not {request.method}."))
-        refusal["Allow"] = allowed
-        return refusal
+        if isinstance(response, HttpResponseNotAllowed):
+            allowed = response["Allow"]
+            sentence = f"{request.path} supports {allowed}, not {request.method}."
+            response = problem_response(request, MethodRefused(sentence))
+            response["Allow"] = allowed
+        patch_vary_headers(response, ["Authorization"])
+        return response
 
     return answer
 
@@ -80,7 +86,7 @@ class PanelAPI(NinjaAPI):
     def urls(self) -> Any:
         patterns, *names = super().urls
         for pattern in patterns:
-            pattern.callback = refuses_in_problems(pattern.callback)  # type: ignore[arg-type]
+            pattern.callback = as_of_the_api(pattern.callback)  # type: ignore[arg-type]
         return patterns, *names
 
     def get_openapi_schema(self, *, path_prefix: str | None = None, path_params: Any = None) -> Any:

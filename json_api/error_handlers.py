@@ -7,6 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_vary_headers
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
@@ -23,10 +24,12 @@ from core.problems import Problem
 from core.problems.server import problem_of
 from hummingbot_api.errors import HummingbotAPIError
 from hummingbot_api.text import one_line
+from json_api.parser import JSON
 from json_api.problems import (
     BodyTooLarge,
     BodyUnreadable,
     ChangedMeanwhile,
+    ContentTypeRefused,
     FieldsInvalid,
     OperationFailed,
     ResourceNotFound,
@@ -90,6 +93,8 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
             "retryable": problem.operation.error_retryable,
         }
     response = JsonResponse(content, status=status, content_type=MEDIA_TYPE)
+    if isinstance(problem, ContentTypeRefused):
+        response["Accept"] = JSON
     if isinstance(problem, TooManyRequests):
         response["Retry-After"] = "60"
     if isinstance(problem, TokenMissing):
@@ -99,7 +104,9 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the answer to an address that the API does not have."""
-    return problem_response(request, ResourceNotFound())
+    response = problem_response(request, ResourceNotFound())
+    patch_vary_headers(response, ["Authorization"])
+    return response
 
 
 def model_errors(invalid: ModelInvalid, prefix: str = "") -> dict[str, list[str]]:
@@ -156,6 +163,8 @@ def handle_problems(api: NinjaAPI) -> None:
     def unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
         # The only other error that ninja raises itself; its cause is the parser's.
         why = error.__cause__
+        if isinstance(why, Problem):
+            return problem_response(request, why)
         if isinstance(why, RequestDataTooBig):
             return too_large(request, why)
         return problem_response(

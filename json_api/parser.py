@@ -6,14 +6,33 @@ from django.http import HttpRequest
 from ninja.parser import Parser
 
 from core.strict_json import read_json
+from hummingbot_api.text import truncate
+from json_api.problems import ContentTypeRefused
+
+JSON = "application/json"
+
+
+def require_json(request: HttpRequest) -> None:
+    """
+    Raises:
+        ContentTypeRefused: there is a body of another type, or of none.
+    """
+    if request.content_type == JSON or not request.body:
+        return
+    sent = truncate(request.headers.get("Content-Type", ""), 100)
+    raise ContentTypeRefused(
+        f"The body was sent with “Content-Type: {sent}”." if sent else "The body was sent without a Content-Type."
+    )
 
 
 class StrictParser(Parser):
     """Takes what every database can store, and what can be meant in one way only.
 
     Raises:
+        ContentTypeRefused
         ValidationError: which ninja answers as a body that can't be read.
     """
 
     def parse_body(self, request: HttpRequest) -> Any:
+        require_json(request)
         return read_json(request.body)

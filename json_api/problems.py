@@ -29,6 +29,15 @@ class BodyUnreadable(RequestProblem):
     default_remedy = "Send valid JSON in UTF-8 with “Content-Type: application/json”. Use each name once."
 
 
+class ContentTypeRefused(RequestProblem):
+    """A body that says it is something else than JSON, or nothing: it is not read."""
+
+    code = "content_type_refused"
+    meaning = "The request body is not marked as JSON."
+    default_remedy = "Send the body as JSON, with the header “Content-Type: application/json”."
+    status = 415
+
+
 class BodyTooLarge(RequestProblem):
     """More than the panel reads of one request."""
 
@@ -45,8 +54,8 @@ class HttpsNotRecognized(RequestProblem):
     meaning = "The panel can't tell that the request came over https."
     default_remedy = (
         "This panel accepts https only. If you are redirected repeatedly, have the proxy that terminates TLS send "
-        "“X-Forwarded-Proto: https”, and have every proxy behind it pass that header on. docs/hosting.md has an nginx "
-        "example."
+        "“X-Forwarded-Proto: https”, have every proxy behind it pass that header on, and set TRUSTED_PROXIES to their "
+        "number. docs/hosting.md has an nginx example."
     )
 
 

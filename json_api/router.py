@@ -10,11 +10,13 @@ from django.views.decorators.http import conditional_page
 from ninja import Router
 from ninja.decorators import decorate_view
 
+from json_api.parser import require_json
 from json_api.problems import FieldsInvalid
 from json_api.schemas.common import ProblemOut
 
-#: No JSON; no token; not allowed; not there; not possible now; too much; invalid; what it depends on failed; too many.
-STATUSES = (400, 401, 403, 404, 409, 413, 422, 424, 429)
+#: No JSON; no token; not allowed; not there; not possible now; too much; not marked as JSON; invalid; what it depends
+#: on failed; too many.
+STATUSES = (400, 401, 403, 404, 409, 413, 415, 422, 424, 429)
 #: The parameter of every call that submits an operation.
 IDEMPOTENCY_KEY = {
     "in": "header",
@@ -26,8 +28,9 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def storable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Reject requests that are too large, and the one character that PostgreSQL can't store in text.
+def strict(view: Callable[..., Any], parameters: set[str]) -> Callable[..., Any]:
+    """Reject requests that are too large or not marked as JSON, the one character that PostgreSQL can't store in text,
+    and parameters that are not among these, or sent twice: a mistyped filter would answer with every row.
 
     It runs after the token check: the body of an unauthenticated request, which may come arbitrarily slowly, is not
     read.
@@ -35,6 +38,13 @@ def storable(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        require_json(request)
+        if wrong := {
+            name: ["It was sent more than once." if name in parameters else "There is no such parameter here."]
+            for name, values in request.GET.lists()
+            if name not in parameters or len(values) > 1
+        }:
+            raise FieldsInvalid(wrong)
         if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
             raise FieldsInvalid({"": ["Text can't contain the character NUL (U+0000)."]})
         return view(request, *args, **kwargs)
@@ -51,7 +61,8 @@ class PanelRouter(Router):
         A read has an ``ETag``, and is answered with 304 and nothing when the caller has it already.
         """
         answers = response if isinstance(response, dict) else {200: response}
-        view_func = storable(view_func)
+        parameters: set[str] = set()
+        view_func = strict(view_func, parameters)
         if "GET" in methods:
             view_func = decorate_view(conditional_page)(view_func)
             answers |= {304: None}
@@ -59,3 +70,6 @@ class PanelRouter(Router):
             options["openapi_extra"] = {"parameters": [IDEMPOTENCY_KEY]}
         problems = dict.fromkeys(STATUSES, ProblemOut)
         super().add_api_operation(path, methods, view_func, response=answers | problems, **options)
+        for model in self.path_operations[path].operations[-1].models:
+            if model.__ninja_param_source__ == "query":
+                parameters.update(model.__ninja_flatten_map__)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -14,6 +15,7 @@ from bots.models import Deployment
 from controlpanel.models import Installation
 from controlpanel.starting.canary import secret_key_fits
 from core.version import VERSION
+from hummingbot_api.http.urls import is_public, is_readable_by_others
 from json_api.models import STALE_AFTER, Token
 from operations.models import WorkerHeartbeat
 
@@ -36,7 +38,7 @@ class Advice:
 
 def advice_on(request: HttpRequest) -> list[Advice]:
     """Return what should change, as far as the configuration, the database and this request show it."""
-    return [*_on_running(), *_on_access(request), *_on_messages(), *_on_django()]
+    return [*_on_running(), *_on_access(request), *_on_messages(), *_on_addresses(), *_on_django()]
 
 
 def _on_running() -> Iterator[Advice]:
@@ -113,6 +115,32 @@ def _on_messages() -> Iterator[Advice]:
         yield Advice(
             "EMAIL_URL is not set: invitations are links to copy, and nobody is notified by e-mail.",
             "Set EMAIL_URL to your mail server.",
+        )
+
+
+def _on_addresses() -> Iterator[Advice]:
+    """What is sent in clear where others can read it."""
+    if settings.PRODUCTION and settings.PANEL_URL.lower().startswith("http://"):
+        yield Advice(
+            "PANEL_URL is an http:// address: invitations and other links in messages are opened unencrypted first.",
+            "Set it to the panel's https:// address.",
+        )
+    if is_readable_by_others(settings.SENTRY_DSN):
+        yield Advice(
+            "SENTRY_DSN is an http:// address: error reports and the project's key cross the internet unencrypted.",
+            "Use the project's https:// address.",
+        )
+    queue = urlsplit(settings.HUEY.get("connection", {}).get("url", ""))
+    if queue.scheme == "redis" and is_public(queue.hostname or ""):
+        yield Advice(
+            "QUEUE_URL is a redis:// address: its password and the queue cross the internet unencrypted.",
+            "Use rediss://, or a Redis in a private network.",
+        )
+    encrypted = settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL
+    if settings.EMAIL_HOST_PASSWORD and not encrypted and is_public(settings.EMAIL_HOST):
+        yield Advice(
+            "EMAIL_URL is an smtp:// address: its password and invitations cross the internet unencrypted.",
+            "Use smtp+tls:// or smtp+ssl://.",
         )
 
 

@@ -18,6 +18,7 @@ from controlpanel.queue import OUTAGE_ERRORS, without_passwords
 from controlpanel.request_id import REFUSALS
 from core.log_context import about_now
 from core.request_id import current_request_id
+from core.secret_links import without_secret_links
 
 #: What is left of a report, besides its time, level and error.
 REPORTED = ("event_id", "timestamp", "level", "logger", "logentry", "exception", "release", "environment", "platform")
@@ -55,8 +56,14 @@ def report_errors(dsn: str, *, release: str, environment: str, transport: type[T
 def clean(report: Any, hint: Any) -> Any:
     """Return the part of a report that has no data, with what it is about: the ids that its line in the log has."""
     kept = {name: report[name] for name in REPORTED if name in report}
-    kept.get("logentry", {}).pop("params", None)
+    if "logentry" in kept:
+        texts = (kept["logentry"].get(name) for name in ("message", "formatted"))
+        kept["logentry"] = dict(zip(("message", "formatted"), map(_cleaned, texts), strict=True))
     for error in kept.get("exception", {}).get("values", ()):
-        error["value"] = without_passwords(str(error.get("value") or ""))
+        error["value"] = _cleaned(error.get("value"))
     ids = {"request_id": current_request_id(), **about_now()}
     return kept | {"tags": {name: str(value) for name, value in ids.items() if value not in (None, "")}}
+
+
+def _cleaned(text: Any) -> str:
+    return without_secret_links(without_passwords(str(text or "")))

@@ -7,6 +7,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from core.log_context import ABOUT
+from core.secret_links import without_secret_links
 
 #: What a line has, by the names of Python's log records.
 FIELDS = {
@@ -32,6 +33,9 @@ class JsonLines(JsonFormatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return without_secret_links(str(super().formatException(ei)))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in log_data.items() if name in FIELDS.values() and value not in (None, "-")}

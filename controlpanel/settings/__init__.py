@@ -59,12 +59,16 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "controlpanel.request_id.RequestIdMiddleware",
+    # First, so that every answer has their headers: also those that the others give instead of a page.
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlpanel.every_answer.HeadersMiddleware",
     # Before middleware that checks the request's host: a probe may use any host.
     "controlpanel.health.ProbeMiddleware",
     "controlpanel.proxies.RedirectMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "controlpanel.every_answer.MethodMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -72,7 +76,6 @@ MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
     "audit.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "controlpanel.access.sessions.SessionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
     "accounts.drafts.DraftMiddleware",
@@ -84,7 +87,7 @@ MIDDLEWARE = [
 DEMO = is_of_running_demo(os.environ, DATA_DIR, production=PRODUCTION)
 if DEMO:
     MIDDLEWARE.insert(
-        MIDDLEWARE.index("csp.middleware.CSPMiddleware") + 1, "controlpanel.demo.reset.ResettingMiddleware"
+        MIDDLEWARE.index("controlpanel.every_answer.MethodMiddleware"), "controlpanel.demo.reset.ResettingMiddleware"
     )
 
 ROOT_URLCONF = "controlpanel.urls"
@@ -182,6 +185,7 @@ STORAGES = {
 # Outside of production, collectstatic is not run: the files are served from their source directories.
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # Uploaded tables contain exchange keys: they stay in memory, and larger ones are rejected.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
@@ -190,8 +194,10 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # --- security ---------------------------------------------------------------------------------------------------
 
 if PRODUCTION:
-    # Heroku and Railway end TLS in front of the panel and set this header, which they also strip from outside requests.
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # A proxy ends TLS in front of the panel and sets this header, whatever a caller sent. Without one, anyone's is as
+    # good as none.
+    if TRUSTED_PROXIES:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = env("SECURE_SSL_REDIRECT")
     SECURE_HSTS_SECONDS = env("SECURE_HSTS_SECONDS")
     # For the panel's own name only by default: other hosts of its domain may not answer https.

@@ -1,9 +1,13 @@
 """What is checked when a process starts: that its keys fit its database. A wrong one is named then, not at a click."""
 
+import logging
 from collections.abc import Sequence
 
 import django
+from django.conf import settings
 from django.db import connections
+
+logger = logging.getLogger(__name__)
 
 #: Commands that wrong keys don't keep from running: those that repair this, that move the database as it is, and those
 #: that don't read it. Any other command is refused.
@@ -35,6 +39,16 @@ def check_web() -> None:
     """
     _require_right_keys()
     connections.close_all()
+    warn_of_uncounted_proxies()
+
+
+def warn_of_uncounted_proxies() -> None:
+    """Log what follows if there is a proxy in front after all: no page could say so."""
+    if settings.PRODUCTION and settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
+        logger.warning(
+            "TRUSTED_PROXIES is 0: no proxy is believed that a request came over https. If a proxy terminates TLS in "
+            "front of the panel, every page redirects to itself until TRUSTED_PROXIES is the number of proxies."
+        )
 
 
 def _require_right_keys() -> None:

@@ -40,13 +40,16 @@ _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
 
 def is_readable_by_others(base_url: str) -> bool:
-    """Return whether others could read a login and keys sent to this base URL: by http, and to a public host, as far as
-    the address shows. Names are not resolved; one without a dot is of a private network.
-    """
+    """Return whether others could read a login and keys sent to this base URL: by http, and to a public host."""
     parts = urlsplit(base_url)
-    host = (parts.hostname or "").rstrip(".")
-    if parts.scheme != "http" or not host:
-        return False
+    return parts.scheme == "http" and is_public(parts.hostname or "")
+
+
+def is_public(host: str) -> bool:
+    """Return whether the way to a host leads through the internet, as far as its address or name shows. Names are not
+    resolved; one without a dot is of a private network.
+    """
+    host = host.rstrip(".")
     try:
         return _address(host).is_global
     except ValueError:

@@ -79,5 +79,5 @@ def list_problems(request: HttpRequest) -> Any:
 def get_problem(request: HttpRequest, code: str) -> Any:
     for kind in Problem.catalog():
         if kind.code == code:
-            return kind
+            return ProblemKind.from_orm(kind)
     raise Http404

@@ -95,7 +95,7 @@ def test_every_call_that_writes_leaves_an_event(world, make_tool, settings):  # 
         with watching() as watched:
             settle(call, world)
             watched.tables.clear()
-            answer = tool.call(call.method, f"{call.url}?wait=0", body)
+            answer = tool.call(call.method, call.at_once, body)
         own = [event for event in watched.events if event.door == "api"]
         if call.method == "GET" and route not in RECORDED:
             assert not own and not watched.tables - COUNTED, call

@@ -37,6 +37,7 @@ class Hosted:
     venv: Path
     ports: list[int]
     tls_port: int
+    http_port: int
     certificate: Path
     built: dict[str, float] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -148,9 +149,12 @@ def configure_nginx(hosted: Hosted) -> Path:
     for before, after in (
         ("127.0.0.1:8000", f"127.0.0.1:{hosted.ports[0]}"),
         ("127.0.0.1:8001", f"127.0.0.1:{hosted.ports[1]}"),
-        ("listen 443 ssl", f"listen 127.0.0.1:{hosted.tls_port} ssl"),
-        ("listen 80;", f"listen 127.0.0.1:{free_port()};"),
+        ("listen 443 ssl", f"listen 127.0.0.1:{hosted.tls_port} ssl sndbuf=8k"),
+        ("listen 80;", f"listen 127.0.0.1:{hosted.http_port};"),
         ("/etc/ssl/panel.example.com.pem", str(hosted.certificate)),
+        # Less than what it takes in for a slow reader, so that an answer of this test is a large one.
+        ("proxy_buffers 32 32k", "proxy_buffers 8 4k"),
+        ("/var/log/nginx/access.log", f"{hosted.folder}/access.log"),
         ("/etc/ssl/panel.example.com.key", str(hosted.folder / "tls.key")),
     ):
         assert before in example
@@ -161,8 +165,8 @@ def configure_nginx(hosted: Hosted) -> Path:
     )
     configuration = hosted.folder / "nginx.conf"
     configuration.write_text(
-        f"pid {hosted.folder}/nginx.pid; error_log {hosted.folder}/nginx.log; events {{}} "
-        f"http {{ access_log off; {temporary}\n{example}\n}}"
+        f"pid {hosted.folder}/nginx.pid; error_log {hosted.folder}/nginx.log warn; events {{}} "
+        f"http {{ access_log {hosted.folder}/access.log; {temporary}\n{example}\n}}"
     )
     return configuration
 
@@ -175,7 +179,7 @@ def hosted(tmp_path_factory) -> Iterator[Hosted]:
     folder = tmp_path_factory.mktemp("hosted")
     panel, venv = build(folder)
     make_certificate(folder)
-    found = Hosted(folder, panel, venv, [free_port(), free_port()], free_port(), folder / "tls.pem")
+    found = Hosted(folder, panel, venv, [free_port(), free_port()], free_port(), free_port(), folder / "tls.pem")
     found.built = found.files()
     released = subprocess.run(
         ["sh", "-c", found.command("release")],

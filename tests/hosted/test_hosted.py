@@ -95,6 +95,78 @@ def test_the_proxy_leads_from_http_to_https_and_names_the_caller(hosted, admin):
     assert "PostgreSQL" in answer.text
 
 
+#: A link, and how it may be mistyped.
+LINKS = ["/reports/{}/", "/Reports/{}/", "//reports//{}/", "/admin/join/MQ/{}/", "/%72eports/{}/"]
+
+
+@pytest.mark.parametrize("path", LINKS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "TRACE"])
+def test_a_link_that_lets_somebody_in_is_in_no_log(method, path, hosted):
+    secret = f"planted-{method}-{time.monotonic_ns()}"
+    hosted.ask(method, path.format(secret))
+    requests.request(
+        method, f"http://127.0.0.1:{hosted.http_port}{path.format(secret)}", headers={"Host": HOST},
+        allow_redirects=False, timeout=10,
+    )  # fmt: skip
+    hosted.get("/admin/login/?last")
+    wait_until(lambda: "/admin/login/?last" in hosted.log("access"))
+    for key in ("access", "nginx", "web0", "web1"):
+        assert secret not in hosted.log(key)
+
+
+def test_such_a_link_is_in_no_log_when_no_web_process_answers_it(hosted):
+    assert hosted.end("web0", within=35) == hosted.end("web1", within=35) == 0
+    answers = [hosted.get("/reports/planted-while-down/"), hosted.get("/admin/login/")]
+    hosted.start_web(0)
+    hosted.start_web(1)
+    assert [answer.status_code for answer in answers] == [502, 502]
+    assert "/admin/login/" in hosted.log("nginx")
+    assert "planted-while-down" not in hosted.log("nginx") + hosted.log("access")
+    for answer in answers:
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_what_the_proxy_answers_itself_is_protected_too_and_nothing_twice(hosted):
+    plain = f"http://127.0.0.1:{hosted.http_port}/"
+    redirect = requests.get(plain, headers={"Host": HOST}, allow_redirects=False, timeout=10)
+    too_large = hosted.ask("POST", "/admin/login/", data=b"x" * 4_000_000)
+    assert (redirect.status_code, too_large.status_code) == (301, 413)
+    for answer in (redirect, too_large, hosted.get("/admin/login/"), hosted.get("/bots")):
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].count("frame-ancestors 'none'") == 1
+        assert answer.headers["Server"] == "nginx"
+
+
+def test_nothing_of_a_request_or_an_answer_is_written_to_the_disk(hosted, admin):
+    """nginx logs as a warning that it does, at the moment when it does: the file is gone soon."""
+    for size in (20_000, 2_500_000):
+        sent = hosted.ask("POST", "/admin/login/", data={"a": "x" * size})
+        assert sent.status_code in {400, 403, 413}
+        chunks = iter([b"x" * 1000] * (size // 1000))
+        assert hosted.ask("POST", "/admin/login/", data=chunks).status_code in {400, 403, 413}
+    page = hosted.get("/admin/login/").text
+    assert max(len(hosted.get(path).content) for path in set(re.findall(r'"(/static/[^"]+)"', page))) > 64_000
+    assert read_slowly(hosted, "/api/openapi.json", admin) > 64_000
+    assert "buffered to a temporary file" not in hosted.log("nginx")
+    for kind in ("client_body", "proxy"):
+        assert not any(path.is_file() for path in (hosted.folder / f"nginx-{kind}").rglob("*"))
+
+
+def read_slowly(hosted, path: str, session) -> int:
+    """The length of an answer to a client that begins to read after the panel has answered."""
+    context = ssl.create_default_context(cafile=str(hosted.certificate))
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in session.cookies)
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", hosted.tls_port))
+        client = context.wrap_socket(plain, server_hostname=HOST)
+        lines = [f"GET {path} HTTP/1.1", f"Host: {HOST}", f"Cookie: {cookies}", "Connection: close", "", ""]
+        client.sendall("\r\n".join(lines).encode())
+        time.sleep(1)
+        return sum(iter(lambda: len(client.recv(65536)), 0))
+
+
 @pytest.fixture
 def token(hosted, admin) -> str:
     asked = ["--user", "admin", "--name", f"hosted {time.monotonic()}", "--scope", "read", "--scope", "admin"]

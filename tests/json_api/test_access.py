@@ -216,3 +216,24 @@ def test_a_network_that_is_none_is_refused_on_its_field(admin_client):
 
     assert "is not an IP address or a network" in response.content.decode()
     assert not Token.objects.exists()
+
+
+# --- what may be kept -----------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_by_nobody_else_and_asked_for_again(tool, bot):
+    read = tool.get("/bots")
+    answers = [
+        read,
+        tool.get("/bots", If_None_Match=read["ETag"]),
+        tool.get("/bots/999"),
+        tool.post("/bots/create", {}),
+        tool.call("PUT", "/bots"),
+        tool.get("/api/openapi.json"),
+        tool.http.get("/bots"),
+        tool.get("/nowhere"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 304, 404, 422, 405, 200, 401, 404]
+    for answer in answers:
+        assert set(answer["Cache-Control"].split(", ")) == {"private", "no-cache"}
+        assert "Authorization" in answer["Vary"].split(", ")

@@ -93,10 +93,15 @@ def test_a_strategy_comes_with_the_schema_of_its_settings(tool, server):
     assert schema["properties"]["bid_spread"]["type"] == "number"
 
 
-def test_every_problem_can_be_looked_up_by_its_type(tool, client):
+def test_every_problem_can_be_looked_up_by_its_type(tool, client, settings):
+    settings.API = settings.API | {"PER_MINUTE": 1_000_000}
     kind = client.get("/bots").json()["type"]
 
     assert tool.get(kind).json()["code"] == "token_missing"
+    every = tool.get("/api/problems").json()
+    assert {"fields_invalid", "operation_failed"} <= {problem["code"] for problem in every}
+    for problem in every:
+        assert tool.get(f"/api/problems/{problem['code']}").json() == problem
     assert tool.get("/api/problems/nonsense").status_code == 404
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import Client, ExchangeKey
 from bots.models import Bot, BotState, Deployment, TradingRules
 from json_api.models import Token
+from operations.models import Operation
 from tests.conftest import PLANTED, count_queries, stored_key
 from tests.json_api.test_bots import WANTED
 
@@ -78,11 +79,75 @@ def test_an_address_that_is_not_there_is_a_problem_whatever_is_sent_to_it(method
     assert answer["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"])
-def test_a_body_of_another_content_type_is_still_read_as_json(kind, tool):
-    answer = tool.http.generic("POST", "/bots/create", b"name=x", content_type=kind, headers=tool.headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")
-    assert answer["Content-Type"] == "application/problem+json"
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        *("text/xml", "application/xml", "text/plain", "text/plain;charset=UTF-8", "text/json", "application/jsonp"),
+        *("application/octet-stream", "application/json-patch+json", "json", "*/*", ""),
+    ],
+)
+@pytest.mark.parametrize("body", ['{"name": "Another"}', "name=x", "<name>x</name>"])
+@pytest.mark.parametrize("call", ["PATCH /bots/{}", "POST /bots/{}/redeploy", "POST /bots/{}/stop", "GET /bots/{}"])
+def test_a_body_that_does_not_say_that_it_is_json_is_refused_with_what_to_send(kind, body, call, tool, bot):
+    method, path = call.format(bot.pk).split()
+    answer = tool.http.generic(method, path, body, content_type=kind, headers=tool.headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "content_type_refused")
+    assert "Content-Type: application/json" in answer.json()["remedy"]
+    assert (answer["Content-Type"], answer["Accept"]) == ("application/problem+json", "application/json")
+    assert (f"Content-Type: {kind}" if kind else "without a Content-Type") in answer.json()["detail"]
+    bot.refresh_from_db()
+    assert bot.name != "Another" and not Operation.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_json_is_taken_however_its_type_is_written(kind, tool, bot):
+    body = '{"name": "Another"}'
+    answer = tool.http.generic("PATCH", f"/bots/{bot.pk}", body, content_type=kind, headers=tool.headers)
+    assert (answer.status_code, answer.json()["name"]) == (200, "Another")
+
+
+def test_a_request_without_a_body_needs_no_type(tool, bot, worker):
+    kind = "application/x-www-form-urlencoded"  # as “curl -d ''” sends
+    answer = tool.http.generic("POST", f"/bots/{bot.pk}/check", "", content_type=kind, headers=tool.headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "reason"),
+    [
+        ("/bots?page_size=1&page_size=2", "page_size", "more than once"),
+        ("/bots?state=running&state=stopped", "state", "more than once"),
+        ("/bots?search=&search=", "search", "more than once"),
+        ("/bots?limit=1", "limit", "no such parameter"),
+        ("/bots?stat=running", "stat", "no such parameter"),
+        ("/bots?Search=x", "Search", "no such parameter"),
+        ("/bots?=x", "", "no such parameter"),
+        ("/bots/1?page_size=1", "page_size", "no such parameter"),
+        ("/api/problems?token=x", "token", "no such parameter"),
+    ],
+)
+def test_a_parameter_that_is_not_there_or_sent_twice_is_named(path, name, reason, tool, bot):
+    answer = tool.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "fields_invalid")
+    (error,) = answer.json()["errors"]
+    assert (error["field"], reason in error["message"]) == (name, True)
+
+
+def test_a_call_with_a_parameter_that_is_not_there_does_nothing(tool, bot):
+    for query in ("?wait=0&wait=1", "?waits=0", "?wait=0&dry_run=true"):
+        assert tool.post(f"/bots/{bot.pk}/deploy{query}").status_code == 422
+    assert not Deployment.objects.exists()
+
+
+def test_every_parameter_of_the_documentation_is_taken(tool, bot):
+    parameters = tool.get("/api/openapi.json").json()["paths"]["/bots"]["get"]["parameters"]
+    names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    assert {"state", "cursor", "page_size"} <= names
+    for name in names:
+        errors = tool.get(f"/bots?{name}=").json().get("errors", [])
+        assert not [error for error in errors if "no such parameter" in error["message"]]
 
 
 def test_amounts_that_the_exchange_would_refuse_are_named(tool, bot):

@@ -98,24 +98,30 @@ class Call(NamedTuple):
     url: str
     permissions: set[str]
     about: str  # the row that its address names: webhook, bot, ...
+    waits: bool
+
+    @property
+    def at_once(self) -> str:
+        """The address, without a wait for an operation's end."""
+        return f"{self.url}?wait=0" if self.waits else self.url
 
 
 def calls(world: dict[str, Any]) -> Iterator[Call]:
     for path, methods in api.get_openapi_schema()["paths"].items():
         for method, described in methods.items():
-            choices = [p["schema"].get("enum", [""]) for p in described["parameters"] if p["name"] == "action"]
-            for action in choices[0] if choices else [""]:
-                yield _call(method.upper(), path, action, world)
+            parameters = {p["name"]: p["schema"] for p in described["parameters"]}
+            for action in parameters.get("action", {}).get("enum", [""]):
+                yield _call(method.upper(), path, action, world, "wait" in parameters)
 
 
-def _call(method: str, path: str, action: str, world: dict[str, Any]) -> Call:
+def _call(method: str, path: str, action: str, world: dict[str, Any], waits: bool) -> Call:
     values = {"action": action, "connector": "bitmart", "name": "spread", "code": "wrong_password"}
     rows = [name.removesuffix("_id") for name in re.findall(r"{(\w+_id)}", path)]
     values |= {f"{name}_id": world[name].pk for name in rows}
     permissions = set(TAKES[f"{method} {path}"])
     if action:
         permissions.add(kinds.get(KINDS.get(action, {}).get(path.split("/")[1], action)).permission)
-    return Call(method, path.format(**values), permissions, rows[0] if rows else "")
+    return Call(method, path.format(**values), permissions, rows[0] if rows else "", waits)
 
 
 @pytest.fixture
@@ -143,7 +149,7 @@ def make(tool: Tool, call: Call) -> Any:
     """The call's answer, and everything as it was before."""
     body = {"values": {"bitmart_memo": "x"}} if call.method == "PUT" else {}
     with transaction.atomic():
-        answer = tool.call(call.method, f"{call.url}?wait=0", None if call.method == "GET" else body)
+        answer = tool.call(call.method, call.at_once, None if call.method == "GET" else body)
         transaction.set_rollback(True)
     return answer
 

@@ -3,6 +3,7 @@
 import pytest
 
 from controlpanel import environment
+from tests.controlpanel.hosting.test_hosting import NEEDED, start
 
 SECRET = "p%40ss-hunted"
 
@@ -88,3 +89,65 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "DATA_DIR", tmp_path / "file" / "folder")
     with pytest.raises(SystemExit, match=r"The folder DATA_DIR can't be created: Not a directory\."):
         environment.database()
+
+
+# --- in production ---
+
+#: As many as may be repeated, and one more.
+FEW, ENOUGH = "abcd" * 16, "abcde" * 16
+
+
+@pytest.fixture
+def production(monkeypatch):
+    monkeypatch.setattr(environment, "PRODUCTION", True)
+    for name in ("SECRET_KEY", "FERNET_KEYS", "METRICS_TOKEN"):
+        monkeypatch.setenv(name, ENOUGH)
+    monkeypatch.setenv("ALLOWED_HOSTS", "panel.example.com")
+    monkeypatch.setenv("DEBUG", "")
+    environment.require_configuration()
+
+
+@pytest.mark.parametrize("hosts", ["*", "panel.example.com,*", " *", "*,panel.example.com", "panel.example.com, * "])
+def test_any_host_name_is_refused_with_what_to_list(hosts, production, monkeypatch):
+    monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+    with pytest.raises(SystemExit, match=r"- ALLOWED_HOSTS accepts any host name.*List the host names.*health checks"):
+        environment.require_configuration()
+
+
+def test_a_whole_domain_may_be_allowed(production, monkeypatch):
+    monkeypatch.setenv("ALLOWED_HOSTS", ".example.com")
+    environment.require_configuration()
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "FERNET_KEYS", "METRICS_TOKEN"])
+@pytest.mark.parametrize("value", ["a" * 50, "0" * 32, FEW])
+def test_a_secret_of_few_different_characters_is_refused_and_not_shown(name, value, production, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as refusal:
+        environment.require_configuration()
+    _, sentence = str(refusal.value).splitlines()
+    assert sentence.startswith(f"- {name}") and "fewer than 5 different characters. Generate one" in sentence
+    assert value not in sentence
+
+
+def test_an_old_key_that_was_like_that_can_be_rotated(production, monkeypatch):
+    monkeypatch.setenv("FERNET_KEYS", f"{ENOUGH},{FEW}")
+    environment.require_configuration()
+
+
+@pytest.mark.parametrize(
+    ("variables", "trusts"),
+    [
+        ({}, False),
+        ({"TRUSTED_PROXIES": "0"}, False),
+        ({"TRUSTED_PROXIES": "1"}, True),
+        ({"TRUSTED_PROXIES": "2"}, True),
+        ({"DYNO": "web.1", "DATABASE_URL": "sqlite:////tmp/x.sqlite3"}, True),
+        ({"DYNO": "web.1", "DATABASE_URL": "sqlite:////tmp/x.sqlite3", "TRUSTED_PROXIES": "0"}, False),
+    ],
+)
+def test_only_a_proxy_that_is_counted_is_believed_that_a_request_came_over_https(variables, trusts, tmp_path):
+    ask = "from django.conf import settings; print(settings.SECURE_PROXY_SSL_HEADER)"
+    module = {"DJANGO_SETTINGS_MODULE": "controlpanel.settings", "DATA_DIR": str(tmp_path), "TRUSTED_PROXIES": ""}
+    answer = start("-c", ask, **NEEDED, **{**module, **variables})
+    assert (answer.stdout.strip() != "None") == trusts, answer.stderr

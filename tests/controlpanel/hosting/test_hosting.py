@@ -20,7 +20,7 @@ from controlpanel import environment
 ROOT = settings.BASE_DIR
 NEEDED = {
     "SECRET_KEY": "f" * 30 + "0123456789abcdefghijklmnop",
-    "FERNET_KEYS": f"{'new' * 20},{'old' * 20}",
+    "FERNET_KEYS": f"{'new-1' * 20},{'old-1' * 20}",
     "ALLOWED_HOSTS": "panel.example.com",
 }
 #: One character less than what is taken; of several keys, each counts.

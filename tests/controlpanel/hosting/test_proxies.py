@@ -4,6 +4,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+import controlpanel.starting.checks as checks
 from tests.controlpanel.conftest import text_of
 
 PANEL = "panel.example.com"
@@ -16,6 +17,13 @@ def production(settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.TRUSTED_PROXIES = 1
+
+
+@pytest.fixture
+def uncounted(production, settings):
+    """The same, where no proxy is counted: anyone could have sent its headers."""
+    settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = None, 0
 
 
 def behind(**headers: str) -> Browser:
@@ -76,6 +84,28 @@ def test_a_redirect_that_leads_nowhere_ends_with_its_cause(headers, production, 
     text = text_of(response)
     assert "keeps redirecting" in text and "X-Forwarded-Proto" in text and "docs/hosting.md" in text
     assert ("“http" in text) == ("x-forwarded-proto" in headers)
+
+
+def test_a_proxy_that_is_not_counted_is_the_cause(uncounted, db):
+    browser = behind(host=PANEL, **{"x-forwarded-proto": "https"})
+    assert "TRUSTED_PROXIES" in browser.get("/admin/login/").content.decode()
+    text = text_of(follow(browser))
+    assert "TRUSTED_PROXIES is 0" in text and "set TRUSTED_PROXIES to the number of proxies" in text
+    problem = follow(behind(host=PANEL, **{"x-forwarded-proto": "https"}), "/bots").json()
+    assert "TRUSTED_PROXIES is 0" in problem["detail"] and "TRUSTED_PROXIES" in problem["remedy"]
+
+
+def test_a_form_behind_a_proxy_that_is_not_counted_names_the_setting(uncounted, settings, db):
+    settings.SECURE_SSL_REDIRECT = False
+    text = text_of(send_form(f"https://{PANEL}", host=PANEL, **{"x-forwarded-proto": "https"}))
+    assert "set TRUSTED_PROXIES to the number of proxies" in text and "send “X-Forwarded-Proto" not in text
+
+
+@pytest.mark.parametrize(("proxies", "named"), [(0, True), (1, False)])
+def test_a_start_without_a_counted_proxy_says_what_follows(proxies, named, production, settings, caplog, db):
+    settings.TRUSTED_PROXIES, settings.PRODUCTION = proxies, True
+    checks.warn_of_uncounted_proxies()
+    assert ("TRUSTED_PROXIES is 0" in caplog.text) == named
 
 
 def test_the_json_api_names_the_cause_as_a_problem(production, db):

@@ -120,6 +120,50 @@ def test_a_setting_that_should_change_is_named(rf, well_configured, name, value,
     assert sentence in sentences(rf)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PANEL_URL", "http://panel.example.com", "PANEL_URL is an http:// address"),
+        ("PANEL_URL", "HTTP://10.0.0.7", "PANEL_URL is an http:// address"),
+        ("SENTRY_DSN", "http://key@sentry.example.com/1", "SENTRY_DSN is an http:// address"),
+        ("SENTRY_DSN", "http://key@8.8.8.8/1", "SENTRY_DSN is an http:// address"),
+        ("HUEY", {"connection": {"url": "redis://:pw@queue.example.com:6379/0"}}, "QUEUE_URL is a redis:// address"),
+        ("HUEY", {"connection": {"url": "redis://8.8.8.8"}}, "QUEUE_URL is a redis:// address"),
+        ("EMAIL_HOST", "mail.example.com", "EMAIL_URL is an smtp:// address"),
+    ],
+)
+def test_what_crosses_the_internet_in_clear_is_named_without_its_secrets(rf, well_configured, name, value, sentence):
+    well_configured.EMAIL_HOST_PASSWORD, well_configured.EMAIL_HOST = "pw", "127.0.0.1"
+    assert sentence not in sentences(rf)
+    setattr(well_configured, name, value)
+    assert sentence in sentences(rf)
+    assert "pw" not in sentences(rf) and "key@" not in sentences(rf)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SENTRY_DSN", "https://key@sentry.example.com/1"),
+        ("SENTRY_DSN", "http://key@10.0.0.7/1"),
+        ("HUEY", {"connection": {"url": "rediss://:pw@queue.example.com:6379/0"}}),
+        ("HUEY", {"connection": {"url": "redis://queue:6379/0"}}),
+        ("HUEY", {"connection": {"url": "redis://redis.railway.internal:6379"}}),
+        ("HUEY", {"connection": {"url": "redis://[fd12::7]:6379"}}),
+        ("HUEY", {"connection": {"host": "db.example.com"}}),
+        ("EMAIL_HOST", "10.0.0.7"),
+        ("EMAIL_HOST_PASSWORD", ""),
+        ("EMAIL_USE_TLS", True),
+        ("EMAIL_USE_SSL", True),
+    ],
+)
+def test_what_is_encrypted_or_stays_in_a_private_network_is_not(rf, well_configured, name, value):
+    WorkerHeartbeat.objects.create(worker="one", last_seen_at=timezone.now(), version=VERSION)
+    well_configured.EMAIL_HOST_PASSWORD = "pw"
+    well_configured.EMAIL_HOST = "mail.example.com" if name.startswith("EMAIL_") else "localhost"
+    setattr(well_configured, name, value)
+    assert sentences(rf) == ""
+
+
 def test_a_proxy_that_is_not_counted_is_named(rf, well_configured):
     assert "TRUSTED_PROXIES is 0" in sentences(rf, **{"X-Forwarded-For": "192.0.2.1"})
 

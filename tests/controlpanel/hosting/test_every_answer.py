@@ -1,0 +1,117 @@
+"""What every answer has, also those that are given before any page is: headers that protect it. And the methods."""
+
+import pytest
+from django.conf import settings as panel
+from django.test import Client as Browser
+from django.urls import reverse
+
+from tests.controlpanel.hosting.test_proxies import PANEL, behind, follow, production  # noqa: F401 - a fixture
+
+HTTPS = {"x-forwarded-proto": "https"}
+#: Changes nothing in general, or nothing that a page of the panel is for.
+REFUSED = ["TRACE", "OPTIONS", "PUT", "DELETE", "PATCH", "FOO", "CONNECT"]
+
+
+def redirect_loop() -> object:
+    return follow(behind(host=PANEL))
+
+
+def the_file(**headers: str) -> object:
+    return behind(host=PANEL, **HTTPS, **headers).get("/static/panel.css")
+
+
+ANSWERS = {
+    "a page": (200, lambda: behind(host=PANEL, **HTTPS).get("/admin/login/")),
+    "a redirect to the sign-in": (302, lambda: behind(host=PANEL, **HTTPS).get("/admin/")),
+    "a redirect to https": (301, lambda: behind(host=PANEL).get("/admin/login/")),
+    "another host over https": (400, lambda: behind(host="evil.example.com", **HTTPS).get("/admin/login/")),
+    "another host over http": (400, lambda: behind(host="evil.example.com").get("/admin/login/")),
+    "a redirect loop": (400, redirect_loop),
+    "a redirect loop of a tool": (400, lambda: follow(behind(host=PANEL), "/bots")),
+    "a file": (200, the_file),
+    "a file that the browser has": (304, lambda: the_file(**{"if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT"})),
+    "a part of a file": (206, lambda: the_file(range="bytes=0-9")),
+    "no file": (404, lambda: behind(host=PANEL, **HTTPS).get("/static/nowhere.css")),
+    "no address": (404, lambda: behind(host=PANEL, **HTTPS).get("/nowhere")),
+    "NUL": (404, lambda: behind(host=PANEL, **HTTPS).get("/admin/login/?a=%00")),
+    "no token": (401, lambda: behind(host=PANEL, **HTTPS).get("/bots")),
+    "a form without its token": (403, lambda: behind(host=PANEL, **HTTPS).post("/admin/login/")),
+    "no shared report": (404, lambda: behind(host=PANEL, **HTTPS).get("/reports/nowhere/")),
+    "a method": (405, lambda: behind(host=PANEL, **HTTPS).generic("TRACE", "/admin/login/")),
+    "a probe": (200, lambda: behind(host="10.0.0.1").get("/healthz")),
+    "a probe that fails": (503, lambda: behind(host="10.0.0.1").get("/readyz")),
+    "a probe's method": (405, lambda: behind(host="10.0.0.1").post("/healthz")),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_it_has_a_policy_of_its_content_and_may_be_neither_framed_nor_guessed_at(kind, production, db):  # noqa: F811
+    status, ask = ANSWERS[kind]
+    answer = ask()
+    assert answer.status_code == status
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] in {"same-origin", "no-referrer"}
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "object-src 'none'" in policy
+    assert "Access-Control-Allow-Origin" not in answer
+
+
+def test_so_has_one_to_an_error(production, client, db, monkeypatch):  # noqa: F811
+    def fail(*args: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("controlpanel.access.login.SignInForm.clean", fail)
+    browser = Browser(raise_request_exception=False, headers={"host": PANEL, **HTTPS})
+    answer = browser.post("/admin/login/", {"username": "x", "password": "y"})
+    assert answer.status_code == 500
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"] and answer["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ANSWERS if "file" not in kind or kind == "no file"])
+def test_no_proxy_keeps_what_is_not_a_file(kind, production, db):  # noqa: F811
+    assert {"private", "no-store"} & set(ANSWERS[kind][1]()["Cache-Control"].split(", "))
+
+
+def test_a_browser_keeps_no_page_of_an_error(production, admin_user):  # noqa: F811
+    browser = behind(host=PANEL, **HTTPS)
+    browser.force_login(admin_user)
+    answers = [
+        browser.get("/admin/nowhere/"),
+        browser.get("/admin/bots/bot/999/change/"),
+        browser.get("/admin/login/?a=%00"),
+        browser.get("/admin/bots/bot/?client__name__startswith=x"),
+        browser.post("/admin/bots/bot/add/"),
+        browser.get("/admin/login/", headers={"host": "evil.example.com"}),
+        redirect_loop(),
+    ]
+    for answer in answers:
+        assert answer.status_code >= 302
+        assert {"no-store", "private"} <= set(answer["Cache-Control"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/admin/", "/admin/login/", "/admin/nowhere/", "/admin/jsi18n/", "/admin/logout/", "/admin/system/"),
+        *("/admin/bots/bot/", "/admin/bots/bot/add/", "/admin/sessions/", "/admin/sign-in/", "/admin/search/"),
+        *("/reports/nowhere/", "/admin/join/MQ/nowhere/", "/metrics", "/static/panel.css", "/healthz", "/readyz"),
+        *("/api/docs", "/api/openapi.json"),
+    ],
+)
+@pytest.mark.parametrize("method", REFUSED)
+def test_a_page_takes_no_other_method_than_it_is_for(method, path, admin_user, settings):
+    settings.METRICS_TOKEN = "m" * 40
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(admin_user)
+    token = "a" * 32
+    browser.cookies[panel.CSRF_COOKIE_NAME] = token
+    answer = browser.generic(method, path, headers={"X-CSRFToken": token})
+    assert answer.status_code == 405
+    allowed = set(answer["Allow"].split(", "))
+    assert "GET" in allowed and allowed <= {"GET", "HEAD", "POST"}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_a_browser_asks_is_still_answered(method, admin_client):
+    assert admin_client.generic(method, reverse("admin:bots_bot_changelist")).status_code == 200
