@@ -48,22 +48,22 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequesterFilter(logging.Filter):
-    """Gives the record of a request who sent it and from where: a refusal says whom it refused."""
+    """Gives the record of a request who sent it and from where: a refusal says who was refused."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
-        record.user = record.address = None
-        record.requester = ""
+        user, address, words = "", None, ""
         if isinstance(request, HttpRequest):
-            record.user, record.address = _user_of(request), client_address(request)
-            record.requester = f" ({record.user or 'nobody'} from {record.address or 'an unknown address'})"
+            user, address = _user_of(request), client_address(request)
+            words = f" ({user or 'nobody'} from {address or 'an unknown address'})"
+        record.__dict__.update(user=user or None, address=address, requester=words)
         return True
 
 
 def _user_of(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     # What nobody has asked for yet is not asked for by the log: it may be the database that is gone.
-    if user is None or (isinstance(user, SimpleLazyObject) and user._wrapped is empty):  # type: ignore[attr-defined]
+    if user is None or (isinstance(user, SimpleLazyObject) and user._wrapped is empty):
         return ""
     return user.get_username()
 

@@ -60,7 +60,7 @@ def consume_quota(request: HttpRequest, secret: str) -> Token:
         raise TokenMissing
     request.user = token.user
     if not token.allows(client_address(request) or ""):
-        note_refusal(token, "It was used from an address that it does not allow.")  # by whoever has its secret
+        note_refusal(token, "It was used from an address that it does not allow.")  # by someone else who has its secret
         raise AddressRefused
     if needs_second_factor(token.user) and not user_has_device(token.user):
         # Or a token would be the way around it.

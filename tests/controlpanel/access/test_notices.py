@@ -1,4 +1,4 @@
-"""A user is told by e-mail when the way they sign in was changed, whoever did it."""
+"""A user is notified by e-mail when the way they sign in was changed, whether by themselves or not."""
 
 from datetime import timedelta
 from io import StringIO
@@ -30,7 +30,7 @@ def mailed(settings, user) -> None:
     user.save()
 
 
-def told() -> str:
+def notice() -> str:
     """What the one e-mail says."""
     outbox.send_due()
     (message,) = mail.outbox
@@ -48,7 +48,7 @@ def inside(code: str = "") -> Browser:
 def test_of_a_new_password_of_their_own():
     changed = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
     assert inside().post(reverse("admin:password_change"), changed).status_code == 302
-    text = told()
+    text = notice()
     assert "Your sign-in to Perch was changed" in text and "Changed the password." in text
     assert "By mia, " in text and ", from 203.0.113.7." in text and "change your password and tell" in text
     assert "https://panel.example.com/admin/sessions/" in text
@@ -58,13 +58,13 @@ def test_of_a_new_password_of_their_own():
 def test_of_a_password_that_an_administrator_set(user, admin_client):
     page = reverse("admin:auth_user_password_change", args=[user.pk])
     assert admin_client.post(page, {"password1": NEW, "password2": NEW}).status_code == 302
-    assert "By admin, " in told()
+    assert "By admin, " in notice()
 
 
 def test_of_a_password_that_was_set_in_a_terminal(monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda **prompt: NEW)
     call_command("changepassword", "mia", stdout=StringIO())
-    assert "By a command on the server, " in told()
+    assert "By a command on the server, " in notice()
 
 
 def test_of_a_second_factor_that_is_set_up_gets_new_codes_and_is_removed():
@@ -77,7 +77,7 @@ def test_of_a_second_factor_that_is_set_up_gets_new_codes_and_is_removed():
         (1, "remove", "Removed"),
     ):
         browser.post(PAGE, {"act": act, "code": app_code(factor, steps_ahead=ahead)})
-        assert words in told()
+        assert words in notice()
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_of_a_second_factor_that_is_set_up_gets_new_codes_and_is_removed():
 def test_of_what_an_administrator_does_in_the_list(user, factor, admin_client, action, words):
     users = reverse("admin:auth_user_changelist")
     admin_client.post(users, {"action": action, "_selected_action": [user.pk]})
-    assert words in told()
+    assert words in notice()
 
 
 @pytest.mark.parametrize("act", ["suspend", "sign-out"])
 def test_of_what_an_administrator_does_on_their_page(user, admin_client, act):
     admin_client.post(reverse(f"admin:auth_user_{act}", args=[user.pk]))
-    assert "By admin, " in told()
+    assert "By admin, " in notice()
 
 
 def test_a_hash_that_is_made_anew_at_a_sign_in_is_no_change(user, settings):
