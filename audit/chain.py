@@ -15,12 +15,15 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from audit.models import NOTHING_BEFORE, AuditEvent, ChainHead
+from core.acting import note
 from core.bulk_update import update_each
 
 #: Rows that are sealed, pruned or read at once.
 BATCH = 500
 #: A row that is not sealed after this long was left by something that is broken.
 SEALED_WITHIN = timedelta(minutes=10)
+#: What the row says that pruning leaves.
+PRUNED = "pruned"
 #: In each hash: another set of columns has another number.
 FORMAT = 1
 
@@ -107,6 +110,7 @@ def _prune_some(before: datetime) -> int:
     models.QuerySet(AuditEvent).filter(position__lte=last.position).delete()
     head.pruned_position, head.pruned_hash, head.pruned_until = last.position, last.hash, last.at
     head.save(update_fields=["pruned_position", "pruned_hash", "pruned_until"])
+    note(None, PRUNED, f"{count} row{'' if count == 1 else 's'}, up to {head.beginning}")
     return count
 
 
@@ -167,6 +171,8 @@ def _verify(head: ChainHead, kept: tuple[int, str] | None) -> Verified:
             raise Broken(_removed(expected, position - 1, last))
         if event.hash != hash_of(event, position, event.previous_hash):
             raise Broken(f"The row at {_named(event)} was changed.")
+        if other := event.led_astray:
+            raise Broken(f"The row at {_named(event)} was changed: it leads to another {other}.")
         if event.previous_hash != before:
             # The row agrees with itself. Where the next one does too, it was the one before that was rewritten.
             raise Broken(
@@ -222,6 +228,12 @@ def _check_beginning(head: ChainHead) -> None:
         raise Broken(f"The row at {_named(first)} was inserted: the chain begins after {head.pruned_position}.")
     if head.pruned_position == 0 and head.pruned_hash != NOTHING_BEFORE:
         raise Broken("The chain's beginning was changed.")
+    # Who removes rows with SQL and moves the beginning leaves none, or has to write one that everybody sees.
+    notes = AuditEvent.objects.filter(verb=PRUNED, detail__endswith=f"up to {head.beginning}")
+    if head.pruned_position and not notes.exists():
+        raise Broken(
+            f"The rows up to position {head.pruned_position} were removed: no row says that they were pruned."
+        )
 
 
 def _check_end() -> None:

@@ -173,11 +173,30 @@ class AuditEvent(models.Model):
 
     def keep_numbers(self) -> None:
         """Keep what the references say, for when their rows are gone."""
-        if not self.subject_kind and self.subject_type_id:
-            self.subject_kind = ".".join(ContentType.objects.get_for_id(self.subject_type_id).natural_key())
+        self.subject_kind = self.subject_kind or self._kind_now
         self.client_number = self.client_number or self.client_id
         self.user_number = self.user_number or self.user_id
         self.operation_number = self.operation_number or self.operation_id
+
+    @property
+    def _kind_now(self) -> str:
+        """What ``subject_kind`` is by the reference."""
+        kinds = ContentType.objects
+        return ".".join(kinds.get_for_id(self.subject_type_id).natural_key()) if self.subject_type_id else ""
+
+    @property
+    def led_astray(self) -> str:
+        """Which reference of a sealed row leads elsewhere than it said when it was written; empty if none does.
+
+        The hash covers what they said, and pages find rows by the references themselves.
+        """
+        said = {
+            "client": (self.client_id, self.client_number),
+            "user": (self.user_id, self.user_number),
+            "operation": (self.operation_id, self.operation_number),
+            "object": (self._kind_now or None, self.subject_kind),
+        }
+        return next((name for name, (now, then) in said.items() if now not in {None, then}), "")
 
     @property
     def result(self) -> Outcome:
@@ -232,3 +251,8 @@ class ChainHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}:{self.hash}"
+
+    @property
+    def beginning(self) -> str:
+        """The last row that was pruned, as a head is written."""
+        return f"{self.pruned_position}:{self.pruned_hash}"

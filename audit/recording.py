@@ -289,7 +289,8 @@ def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | Non
     if request is None:
         return
     user = User.objects.filter(username=str(credentials.get("username", ""))[:150]).first()
-    label, verb, detail = str(user) if user else "an unknown user", "failed to sign in", ""
+    label, detail = str(user) if user else "an unknown user", ""
+    verb = "entered a wrong password or code" if request.user.is_authenticated else "failed to sign in"
     if getattr(request, "axes_locked_out", False):
         detail = "Locked out."
         lockouts = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)

@@ -78,7 +78,7 @@ env = _Env(
     OIDC_ROLES=(list, []),
     SESSION_HOURS=(int, 12),
     SESSION_IDLE_MINUTES=(int, 120),
-    LOGIN_ATTEMPTS_PER_USER=(int, 50),
+    LOGIN_ATTEMPTS_PER_USER=(int, 25),
     # Heroku and Railway put one proxy in front of the panel.
     TRUSTED_PROXIES=(int, int(is_hosted())),
     WORKER_THREADS=(int, 12),

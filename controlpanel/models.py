@@ -1,5 +1,6 @@
 """What the panel keeps about its own users: what their roles were given, and their second factors."""
 
+import math
 import re
 import secrets
 import time
@@ -21,7 +22,7 @@ from core.encryption import EncryptedTextField, fingerprint
 from notifications.outbox import Outgoing
 
 RECOVERY_CODES = 10
-#: How often the pause after a wrong code doubles at most: to four minutes.
+#: After so many wrong codes the pause doubles no more: 256 seconds.
 MAX_DOUBLED = 9
 #: What the canary says when its key is there. See ``controlpanel.starting.canary``.
 CANARY = "canary"
@@ -72,10 +73,18 @@ class SecondFactor(ThrottlingMixin, Device):
         """Return for how many seconds no code is accepted after a wrong one; doubles with each further one."""
         return 1
 
+    @property
+    def pause(self) -> int:
+        """For how many more seconds no code is taken, because of wrong ones."""
+        is_allowed, why = self.verify_is_allowed()
+        return 0 if is_allowed else math.ceil((why["locked_until"] - timezone.now()).total_seconds())
+
     def verify_token(self, token: str) -> bool:
+        """Take a code, if no pause is due."""
+        return not self.pause and self.take(token)
+
+    def take(self, token: str) -> bool:
         """Take a code of the app or a recovery code, once."""
-        if not self.verify_is_allowed()[0]:
-            return False
         entered = re.sub(r"[\s-]", "", token).lower()
         if taken := self._take_app_code(entered) or self._take_recovery_code(entered):
             self.throttle_reset(commit=False)

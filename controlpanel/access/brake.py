@@ -1,11 +1,15 @@
-"""The brake on guessing passwords: one user, whatever the address, and one user at one address."""
+"""The brake on guessing passwords and codes: one user, whatever the address, and one user at one address."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from typing import Any
 
+from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
 from django.db.models import Sum
+from django.http import HttpRequest
 from django.utils import timezone
 
 
@@ -27,6 +31,20 @@ def recent_failures(username: str | None = None) -> dict[str, list[int]]:
 def is_braked(failures: Collection[int]) -> bool:
     """Return whether so many addresses guessed one user's password that unknown browsers have to wait."""
     return bool(settings.LOGIN_ATTEMPTS_PER_USER) and sum(failures) >= settings.LOGIN_ATTEMPTS_PER_USER
+
+
+def must_wait(request: HttpRequest) -> bool:
+    """Return whether the signed-in user of a request, or who found that session open, has guessed too often at this
+    address. The answer is the page of the lockout then.
+    """
+    credentials = {"username": request.user.get_username()}
+    request.axes_locked_out = AxesProxyHandler.is_locked(request, credentials)  # type: ignore[attr-defined]
+    return bool(request.axes_locked_out)  # type: ignore[attr-defined]
+
+
+def count_wrong(request: HttpRequest, user: Any) -> None:
+    """Count a wrong code of a user, or a wrong password of one who is signed in, like a wrong password at sign-in."""
+    user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
 
 
 def locked_usernames() -> Iterator[str]:

@@ -11,20 +11,19 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model, logout
 from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
-from django_otp import verify_token
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from audit.models import Outcome
 from audit.recording import write
-from controlpanel.access.brake import is_braked, recent_failures
-from controlpanel.access.two_factor import NO_CODE, WRONG_CODE
+from controlpanel.access.brake import count_wrong, is_braked, recent_failures
+from controlpanel.access.two_factor import NO_CODE, WRONG_CODE, wait_for
 from controlpanel.models import SecondFactor
 from core.acting import Actor, Door
 from core.http import client_address
@@ -84,15 +83,24 @@ class SignInForm(AuthenticationForm):
                 actor, verb = Actor(Door.PAGES, self.request), "failed to sign in"
                 write(actor, verb, user, user=user, detail=detail, outcome=Outcome.FAILED)
                 raise ValidationError({"code": NO_CODE})
-            device = verify_token(user, factor.persistent_id, code)
-            if device is None:
-                # A wrong code counts like a wrong password, or the codes could be tried one after another.
-                user_login_failed.send(
-                    sender=__name__, credentials={"username": user.get_username()}, request=self.request
-                )
-                raise ValidationError({"code": WRONG_CODE})
-            user.otp_device = device  # django-otp keeps it with the session
+            if error := self._try_code(code, user):
+                raise ValidationError({"code": error})
         return cleaned
+
+    @transaction.atomic
+    def _try_code(self, code: str, user: User) -> str:
+        """Return why the code does not sign in, and keep that it was wrong."""
+        factor = SecondFactor.objects.select_for_update().get(user=user)
+        # Who knows the password must not keep the user out: in a known browser no pause is due, only the limit per
+        # address.
+        if not is_known_browser(self.request, user.get_username()) and factor.pause:
+            return wait_for(factor.pause)
+        if not factor.take(code):
+            # Like a wrong password, or the codes could be tried one after another.
+            count_wrong(self.request, user)
+            return WRONG_CODE
+        user.otp_device = factor  # type: ignore[attr-defined]  # django-otp keeps it with the session
+        return ""
 
 
 class AdmissionMiddleware:
@@ -190,6 +198,8 @@ class SignInHandler(AxesDatabaseHandler):
     def is_braked(self, request: Any, credentials: Any) -> bool:
         username = get_client_username(request, credentials)
         if not username or is_known_browser(request, username):
+            return False
+        if request.user.is_authenticated and request.user.get_username() == username:
             return False
         return is_braked(recent_failures(username).get(username, []))
 

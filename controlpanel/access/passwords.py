@@ -5,8 +5,11 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import SetPasswordForm
 from django.db import transaction
+from django.http import HttpRequest
 from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from controlpanel.access.brake import count_wrong, must_wait
 
 
 class PasswordErrorsMixin:
@@ -34,7 +37,20 @@ class UserPasswordForm(SavedAtOnce, PasswordErrorsMixin, AdminPasswordChangeForm
 
 
 class OwnPasswordForm(SavedAtOnce, PasswordErrorsMixin, AdminOwnPasswordChangeForm):
-    """A user's own password, after the old one."""
+    """A user's own password, after the old one: who found a session open can try a few."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        if must_wait(self.request):
+            raise forms.ValidationError(self.error_messages["password_incorrect"])
+        try:
+            return super().clean_old_password()
+        except forms.ValidationError:
+            count_wrong(self.request, self.user)
+            raise
 
 
 class WelcomeForm(PasswordErrorsMixin, SetPasswordForm):

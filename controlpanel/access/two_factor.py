@@ -16,11 +16,19 @@ from django.views.decorators.http import require_http_methods
 from django_otp import login as remember_device
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from controlpanel.access.brake import count_wrong, must_wait
 from controlpanel.models import SecondFactor
 from core.second_factor import needs_second_factor
 
 NO_CODE = "Enter the current code from your authenticator app."
 WRONG_CODE = "This code is wrong or already used. Wait for the next one, then try again."
+
+
+def wait_for(seconds: int) -> str:
+    """The sentence for who has to wait after wrong codes."""
+    minutes = -(-seconds // 60)
+    wait = f"{seconds} seconds" if seconds < 60 else f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return f"Too many wrong codes. Wait {wait}, then enter the next code."
 
 
 class CodeForm(forms.Form):
@@ -31,13 +39,19 @@ class CodeForm(forms.Form):
         error_messages={"required": NO_CODE},
     )
 
-    def __init__(self, *args: Any, device: SecondFactor | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.device = device
+    def __init__(self, request: HttpRequest, device: SecondFactor | None, data: Any = None) -> None:
+        super().__init__(data)
+        self.request, self.device = request, device
 
     def clean_code(self) -> str:
         code: str = self.cleaned_data["code"]
-        if self.device is None or not self.device.verify_token(code):
+        if self.device is None or (self.device.confirmed and must_wait(self.request)):
+            raise forms.ValidationError(WRONG_CODE)
+        if self.device.pause:
+            raise forms.ValidationError(wait_for(self.device.pause))
+        if not self.device.take(code):
+            if self.device.confirmed:  # until then there is nothing to guess
+                count_wrong(self.request, self.device.user)
             raise forms.ValidationError(WRONG_CODE)
         return code
 
@@ -53,7 +67,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect("second_factor")
     with transaction.atomic():
         device = SecondFactor.objects.select_for_update().filter(user=request.user.pk).first()
-        form = CodeForm(request.POST, device=device)
+        form = CodeForm(request, device, request.POST)
         if device is None or not form.is_valid():
             return _page(request, device, form=form)
         return _act(request, device)
@@ -83,7 +97,7 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
         **admin.site.each_context(request),
         "title": "Two-factor authentication",
         "device": device,
-        "form": CodeForm(device=device),
+        "form": CodeForm(request, device),
         "required": needs_second_factor(request.user),
         **also,
     }

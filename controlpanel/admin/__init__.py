@@ -13,8 +13,13 @@ from controlpanel.admin import roles, users
 __all__ = ["roles", "users"]
 
 
+class OwnPasswordView(PasswordChangeView):
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+
 def _change_own_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
-    view = PasswordChangeView.as_view(
+    view = OwnPasswordView.as_view(
         form_class=OwnPasswordForm,
         success_url=reverse_lazy("admin:password_change_done"),
         extra_context={**admin.site.each_context(request), **(extra_context or {})},

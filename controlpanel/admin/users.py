@@ -6,13 +6,14 @@ from typing import Any
 from axes.utils import reset
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -260,6 +261,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
                 messages.warning(request, f"{user} has no active API tokens.")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        if self.get_object(request, unquote(id)) == request.user:
+            return redirect("admin:password_change")  # which takes the old one
         response = super().user_change_password(request, id, form_url)
         if response.status_code == 302:
             Invitation.objects.filter(user=int(id)).delete()  # its link would set another password

@@ -1,9 +1,11 @@
 // Parts of pages that fetch themselves again. Each has in `data-summary` what it shows, in a sentence.
 
-// Not under the hands of its user: they have the keyboard in it, rows chosen, a text marked, or a menu or dialog open.
+// Not under the hands of its user: they press something, have the keyboard in it, rows chosen, a text marked, or a menu or
+// dialog open.
 function mayRenew(part) {
   const marked = getSelection();
   return !(
+    pressed ||
     part.contains(document.activeElement) ||
     part.querySelector(".action-select:checked") ||
     (!marked.isCollapsed && part.contains(marked.anchorNode)) ||

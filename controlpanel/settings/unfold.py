@@ -6,7 +6,7 @@ from django.urls import reverse_lazy
 from controlpanel.navigation import SIDEBAR, TABS
 
 #: Of every page.
-SCRIPTS = ("times", "keyboard", "renewing", "forms", "secrets", "dialogs", "search", "bell")
+SCRIPTS = ("times", "keyboard", "presses", "renewing", "forms", "secrets", "dialogs", "search", "bell")
 
 UNFOLD = {
     "STYLES": [lambda request: static("panel.css")],

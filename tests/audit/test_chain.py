@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
@@ -15,7 +16,7 @@ from audit import chain
 from audit.models import NOTHING_BEFORE, AppendOnly, AuditEvent, ChainHead
 from audit.tasks import prune_old, seal_left
 from core.acting import Actor, Door, acting, note
-from tests.conftest import count_queries
+from tests.conftest import count_queries, valid_client
 
 pytestmark = pytest.mark.django_db
 TABLE = AuditEvent._meta.db_table
@@ -227,6 +228,30 @@ def test_every_column_is_hashed_but_for_references_and_the_chains_own():
     assert columns - not_hashed == {column for column, _ in params}
 
 
+@pytest.mark.parametrize("name", ["client", "user", "operation", "subject_type"])
+def test_a_row_that_was_led_to_another_object_is_found_and_one_whose_object_is_gone_is_not(name, bot, perform):
+    perform("check_bot", bot)
+    rows = {
+        "client": (bot.client, valid_client("Blunt", bot.client.server)),
+        "user": (User.objects.create(username="mia"), User.objects.create(username="max")),
+        "operation": (perform("check_bot", bot), perform("check_bot", bot)),
+        "subject_type": (ContentType.objects.get_for_model(Client), ContentType.objects.get_for_model(User)),
+    }
+    own, other = rows[name]
+    event = happened(**{name: own}, subject_id="1")
+    chain.seal()
+    sql(f"UPDATE {{table}} SET {name}_id = NULL WHERE id = %s", event.pk)  # noqa: S608
+    assert verify()
+    sql(f"UPDATE {{table}} SET {name}_id = %s WHERE id = %s", other.pk, event.pk)  # noqa: S608
+    finds(f"position {AuditEvent.objects.get(pk=event.pk).position} (", "leads to another")
+
+
+def test_a_row_that_had_none_and_was_given_a_client_is_found(client_sharp):
+    (event,) = sealed(1)
+    sql("UPDATE {table} SET client_id = %s WHERE id = %s", client_sharp.pk, event.pk)
+    finds("leads to another client")
+
+
 def test_a_row_that_was_rewritten_with_its_own_hash_is_found():
     sealed(3)
     for position in (2, 3):
@@ -367,8 +392,8 @@ def test_pruning_removes_the_oldest_and_what_is_left_still_holds(settings, monke
     assert verify(f"3:{last.hash}") == before, "the last row that was pruned is the anchor"
     finds("were pruned", "Keep a head more often", head=f"2:{'a' * 64}")
     finds("The chain was rewritten", head=f"3:{'a' * 64}")
-    pruned = AuditEvent.objects.get(verb="pruned")
-    assert (pruned.actor, pruned.door, pruned.detail) == ("the panel", "panel", f"3 rows, up to 3:{last.hash}")
+    pruned = AuditEvent.objects.filter(verb="pruned").latest("pk")
+    assert (pruned.actor, pruned.door, pruned.detail) == ("the panel", "panel", f"1 row, up to 3:{last.hash}")
 
 
 def test_pruning_stops_at_the_first_row_that_is_to_be_kept(settings):
@@ -398,6 +423,38 @@ def test_more_removed_at_the_front_than_was_pruned_is_found(settings):
     prune_old.call_local()
     sql("DELETE FROM {table} WHERE position = 3")
     finds("The row at position 3 was removed")
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_rows_that_somebody_removed_from_the_beginning_are_found(settings, noted):
+    settings.AUDIT_KEPT_DAYS = 30
+    for days in (50, 20, 15, 10) if noted else (20, 15, 10):
+        old(days)
+    seal_left.call_local()
+    prune_old.call_local()
+    seal_left.call_local()
+    removed = AuditEvent.objects.get(subject_label="15 days")
+    ChainHead.objects.update(pruned_position=removed.position, pruned_hash=removed.hash, pruned_until=removed.at)
+    sql("DELETE FROM {table} WHERE position <= %s", removed.position)
+    finds(f"The rows up to position {removed.position} were removed", "no row says that they were pruned")
+
+
+def test_each_portion_that_is_pruned_is_noted_with_it_or_not_at_all(settings, monkeypatch):
+    monkeypatch.setattr(chain, "BATCH", 2)
+    for days in (50, 45, 40):
+        old(days)
+    while chain.seal():
+        pass
+    monkeypatch.setattr(chain, "note", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        chain.prune(timezone.now())
+    assert AuditEvent.objects.sealed().count() == 3
+    assert verify().startswith("3:")
+    monkeypatch.undo()
+    monkeypatch.setattr(chain, "BATCH", 2)
+    assert chain.prune(timezone.now() - timedelta(days=30)) == 3
+    assert AuditEvent.objects.filter(verb="pruned").count() == 2
+    assert verify()
 
 
 def test_rows_that_are_pruned_while_they_are_verified_are_no_finding(settings, monkeypatch):

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ def _run_demo(data: Path, database_url: str, options: Sequence[str], within: flo
     url, password = re.search(r"http://\S+(?=/)", output), re.search(r"Password\s+(\S+)", output)
     assert url and password, output
     with Manager(environment) as manager:
-        yield Demo(url[0], password[1], output, manager)
+        yield Demo(url[0], password[1], lines, manager)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, "".join(lines)
 
@@ -134,6 +134,18 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a test that failed what its page showed then: on another machine nobody can look at it."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and isinstance(page, Page) and not page.is_closed():
+        report.sections.append((f"shown at {page.url}", page.locator("body").inner_text(timeout=5_000)))
+    return report
 
 
 @pytest.fixture
