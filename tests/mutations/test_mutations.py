@@ -11,7 +11,8 @@ MUTATIONS = every_mutation()
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks)
 def test_what_is_replaced_is_there_once_and_leaves_code_that_can_be_read(mutation):
     text = (ROOT / mutation.file).read_text()
-    assert text.count(mutation.old) == 1
+    count = text.count(mutation.old)
+    assert count == 1, f"change the mutation with the code of {mutation.file}"
     broken = text.replace(mutation.old, mutation.new)
     assert broken != text
     if mutation.file.endswith(".py"):
