@@ -64,6 +64,7 @@ def test_the_image_has_the_code_and_neither_tests_nor_data_nor_keys():
     folders = {path.parts[0] for path in context()}
     packages = {app.split(".")[0] for app in settings.INSTALLED_APPS if (ROOT / app.split(".")[0]).is_dir()}
     assert packages <= folders
+    assert [text for _, text in steps() if "pip install" in text and "--require-hashes" not in text] == []
     # Also what git does not know.
     left_out = ("tests", "var", ".git", ".env", ".venv", ".venv-supply", "benchmarks", "docs", "panel.sqlite3")
     assert [name for name in left_out if is_sent(Path(name, "file"))] == []
