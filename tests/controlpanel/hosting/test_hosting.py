@@ -44,7 +44,8 @@ from accounts.models import Server
 from operations.models import Operation
 panel = Client(headers={"host": "panel.example.com"})
 answers = {path: panel.get(path) for path in ("/healthz", "/readyz", "/admin/login/", "/unknown")}
-secure = {path: panel.get(path, secure=True).headers for path in ("/", "/admin/login/", "/bots", "/unknown", "/metrics")}
+paths = "/", "/admin/login/", "/bots", "/unknown", "/metrics"
+secure = {path: panel.get(path, secure=True).headers for path in paths}
 print(json.dumps({
     "checked": checked.getvalue().strip(),
     "answers": {path: [answer.status_code, answer.get("Location", "")] for path, answer in answers.items()},
