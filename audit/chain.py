@@ -231,9 +231,7 @@ def _check_beginning(head: ChainHead) -> None:
     # Who removes rows with SQL and moves the beginning leaves none, or has to write one that everybody sees.
     notes = AuditEvent.objects.filter(verb=PRUNED, detail__endswith=f"up to {head.beginning}")
     if head.pruned_position and not notes.exists():
-        raise Broken(
-            f"The rows up to position {head.pruned_position} were removed: no row says that they were pruned."
-        )
+        raise Broken(f"The rows up to position {head.pruned_position} were removed: no row says that they were pruned.")
 
 
 def _check_end() -> None:

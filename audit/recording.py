@@ -23,7 +23,7 @@ from accounts.models import Client
 from audit.chain import seal_after_commit
 from audit.changes import changes_between
 from audit.models import AuditEvent, Outcome
-from core.acting import Actor, Door, current_actor, noted
+from core.acting import Actor, Door, current_actor, noted, refused
 from core.http import client_address
 from core.request_id import current_request_id
 from hummingbot_api.text import truncate
@@ -269,6 +269,20 @@ def was_noted(sender: Any, subject: Any, verb: str, detail: str, **kwargs: Any) 
         write(_acting_now(), verb, subject, detail=detail)
 
 
+@receiver(refused)
+def was_refused(sender: Any, subject: Any, detail: str, **kwargs: Any) -> None:
+    actor, verb = _acting_now(), "was refused"
+    about = AuditEvent.objects.about(subject._meta.label_lower, str(subject.pk)).filter(verb=verb, detail=detail)
+    if not _is_known(about, actor.request):
+        write(actor, verb, subject, detail=detail, outcome=Outcome.FAILED)
+
+
+def _is_known(events: models.QuerySet[AuditEvent], request: HttpRequest | None) -> bool:
+    """Return whether one of the events was from the request's address a short time ago: nobody can fill the trail."""
+    address = client_address(request) if request else None
+    return events.filter(address=address, at__gt=timezone.now() - settings.AXES_COOLOFF_TIME).exists()
+
+
 @receiver(user_logged_in)
 def signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     write(Actor(Door.PAGES, request), "signed in", user, user=user)
@@ -281,10 +295,13 @@ def signed_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: A
 
 
 @receiver(user_login_failed)
-def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+def failed_to_sign_in(
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
     """Record a failed sign-in. What was typed as a name is kept only if there is such a user: it may be a password.
 
-    Of those during a lockout the first one is recorded: nobody can fill the trail with the others.
+    Of those during a lockout, and of those with names that nobody has, the first one from each address is recorded:
+    nobody can fill the trail with the others.
     """
     if request is None:
         return
@@ -293,9 +310,8 @@ def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | Non
     verb = "entered a wrong password or code" if request.user.is_authenticated else "failed to sign in"
     if getattr(request, "axes_locked_out", False):
         detail = "Locked out."
-        lockouts = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
-        since = timezone.now() - settings.AXES_COOLOFF_TIME
-        if lockouts.filter(address=client_address(request), at__gt=since).exists():
-            return
+    alike = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
+    if (detail or user is None) and _is_known(alike, request):
+        return
     actor = Actor(Door.PAGES, request)
     write(actor, verb, user, label=label, detail=detail, user=user, outcome=Outcome.FAILED)

@@ -31,21 +31,30 @@ class SubscriptionQuerySet(OfClientsQuerySet["Subscription"]):
     account_manager = "client__account_manager"
 
     def due(self, today: date) -> Self:
-        """Return those whose report of the last month was not sent yet."""
+        """Return those that there were in the last month and whose report of it was not sent yet."""
         month = last_month(today)[0]
-        return self.filter(active=True).exclude(sent_for__gte=month)
+        return self.filter(active=True).exclude(sent_for__gte=month).exclude(since__gte=today.replace(day=1))
+
+
+def today() -> date:
+    return timezone.now().date()
 
 
 class Subscription(models.Model):
-    """The addresses to which a client's report of each month is sent, on the first days of the next one."""
+    """The addresses to which a client's report of each month is sent, on the first days of the next one.
+
+    Attributes:
+        since: when it was turned on: saving it sends nothing. Reports of earlier months are for the client's page.
+    """
 
     client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="report_subscription")
     addresses = models.TextField(
         "e-mail addresses",
         validators=[validate_addresses],
-        help_text="One per line. They get the report of each month.",
+        help_text="One per line. They get the report of each month, first that of this month.",
     )
     active = models.BooleanField(default=True)
+    since = models.DateField(null=True, default=today, editable=False)
     sent_for = models.DateField(null=True, editable=False, help_text="The first day of the month last sent.")
     problem = models.TextField(blank=True, editable=False, help_text="Why the last one could not be sent.")
     tried_at = models.DateTimeField(null=True, editable=False)

@@ -8,7 +8,9 @@ from uuid import uuid4
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.utils.functional import SimpleLazyObject, empty
 
+from core.http import client_address
 from core.request_id import LONGEST, current_request_id, request_id_is
 from hummingbot_api.text import truncate
 
@@ -43,6 +45,27 @@ class RequestIdFilter(logging.Filter):
         own = getattr(getattr(record, "request", None), "id", "")
         record.request_id = own or current_request_id() or "-"
         return True
+
+
+class RequesterFilter(logging.Filter):
+    """Gives the record of a request who sent it and from where: a refusal says whom it refused."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        record.user = record.address = None
+        record.requester = ""
+        if isinstance(request, HttpRequest):
+            record.user, record.address = _user_of(request), client_address(request)
+            record.requester = f" ({record.user or 'nobody'} from {record.address or 'an unknown address'})"
+        return True
+
+
+def _user_of(request: HttpRequest) -> str:
+    user = getattr(request, "user", None)
+    # What nobody has asked for yet is not asked for by the log: it may be the database that is gone.
+    if user is None or (isinstance(user, SimpleLazyObject) and user._wrapped is empty):  # type: ignore[attr-defined]
+        return ""
+    return user.get_username()
 
 
 class RefusalFilter(logging.Filter):

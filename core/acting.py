@@ -45,6 +45,8 @@ _current: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 #: Sent with ``subject``, ``verb`` and ``detail``.
 noted = Signal()
+#: Sent with ``subject`` and ``detail``.
+refused = Signal()
 
 #: The verb of what shows a secret in an answer, and never again.
 SHOWN_ONCE = "showed a secret once"
@@ -66,3 +68,8 @@ def current_actor() -> Actor | None:
 def note(subject: models.Model | None, verb: str, detail: str = "") -> None:
     """Record what was done besides saving a row, such as “acknowledged” or “exported”."""
     noted.send(sender=type(subject), subject=subject, verb=verb, detail=detail)
+
+
+def note_refusal(subject: models.Model, detail: str) -> None:
+    """Record that something was refused which its owner would want to know of: once in a while for each address."""
+    refused.send(sender=type(subject), subject=subject, detail=detail)

@@ -2,12 +2,14 @@
 
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
+
+if TYPE_CHECKING:  # the log asks for addresses before there are models
+    from django.contrib.auth.models import User
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -27,9 +29,9 @@ def is_row_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= 18
 
 
-def signed_in_user(request: HttpRequest) -> User:
+def signed_in_user(request: HttpRequest) -> "User":
     """Return the user of a request that only signed-in users can make: the admin and the JSON API see to that."""
-    return cast(User, request.user)
+    return cast("User", request.user)
 
 
 def own_page(row: Model) -> str:

@@ -5,6 +5,7 @@ from django.utils import timezone
 from django_otp import user_has_device
 from ninja.security import HttpBearer
 
+from core.acting import note_refusal
 from core.http import client_address
 from core.second_factor import needs_second_factor
 from core.visibility import AnyUser
@@ -57,14 +58,15 @@ def consume_quota(request: HttpRequest, secret: str) -> Token:
     token = Token.objects.usable(now).select_related("user").filter(hash=token_hash(secret)).first()
     if token is None:
         raise TokenMissing
+    request.user = token.user
     if not token.allows(client_address(request) or ""):
+        note_refusal(token, "It was used from an address that it does not allow.")  # by whoever has its secret
         raise AddressRefused
     if needs_second_factor(token.user) and not user_has_device(token.user):
         # Or a token would be the way around it.
         raise SecondFactorMissing
     if not Token.objects.take(token, now):
         raise TooManyRequests
-    request.user = token.user
     return token
 
 

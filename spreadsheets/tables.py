@@ -27,8 +27,8 @@ _MAX_TAGS = 500_000
 #: How many cells are read, including the empty ones to the left of a row's values.
 _MAX_CELLS = 1_000_000
 _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-#: Spreadsheets run a text that begins so.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: Spreadsheets run a text that begins so, some of them also after blanks, or in wide letters.
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001
 #: What is left of a number that was too long for Excel: in scientific notation, or with nothing but zeros at its end.
 _MANGLED_NUMBER = re.compile(r"\d(?:[.,]\d+)?E\+\d+|\d{15}0+", re.IGNORECASE)
 #: What is a thousand and more where a point or a comma groups digits, and a fraction where it begins one.
@@ -266,9 +266,12 @@ def _xlsx_value(cell: Any) -> Any:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Write CSV with the mark by which Excel detects UTF-8."""
+    """Write CSV with the mark by which Excel detects UTF-8.
+
+    All cells are quoted: where a semicolon separates them, ``x;=1+1`` would be two cells, and the second a formula.
+    """
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerows([_text(value) for value in row] for row in [columns, *rows])
     return out.getvalue().encode("utf-8-sig")
 
@@ -313,11 +316,15 @@ WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Iterable[Sequence[Any]]],
 def _text(value: Any) -> str:
     """Return a value as it is read again. A text that a spreadsheet would run is guarded by an apostrophe."""
     text = describe(value)
-    return f"'{text}" if isinstance(value, str | list) and text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if isinstance(value, str | list) and _may_run(text) else text
 
 
 def _unguarded(text: str) -> str:
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
+    return text[1:] if text[:1] == "'" and _may_run(text[1:]) else text
+
+
+def _may_run(text: str) -> bool:
+    return text.lstrip().startswith(_FORMULA_STARTS) or text.startswith(("\t", "\r", "\n"))
 
 
 def describe(value: Any) -> str:

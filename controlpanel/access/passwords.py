@@ -11,6 +11,18 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from controlpanel.access.brake import count_wrong, must_wait
 
+#: Characters of a password at most (ASVS 2.1.2).
+LONGEST = 128
+
+
+class MaximumLengthValidator:
+    def validate(self, password: str, user: Any = None) -> None:
+        if len(password) > LONGEST:
+            raise forms.ValidationError(f"This password is too long. It can have {LONGEST} characters at most.")
+
+    def get_help_text(self) -> str:
+        return f"Your password can have {LONGEST} characters at most."
+
 
 class PasswordErrorsMixin:
     """For Django's forms with two password fields: its own ones report every error at the second one."""

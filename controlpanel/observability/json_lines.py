@@ -15,6 +15,8 @@ FIELDS = {
     "name": "logger",
     "message": "message",
     "request_id": "request_id",
+    "user": "user",
+    "address": "address",
     **{name: name for name in ABOUT},
     "exc_info": "exception",
 }

@@ -8,11 +8,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"},
+        "text": {"format": "{asctime} {levelname} {name} {request_id} {message}{requester}", "style": "{"},
         "json": {"()": "controlpanel.observability.json_lines.JsonLines"},
     },
     "filters": {
         "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
+        "requester": {"()": "controlpanel.request_id.RequesterFilter"},
         "about": {"()": "core.log_context.AboutFilter"},
         "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
@@ -27,7 +28,14 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": env("LOG_FORMAT"),
-            "filters": ["request_id", "about", "refusal_in_a_line", "unsigned_in_a_line", "outage_in_a_line"],
+            "filters": [
+                "request_id",
+                "requester",
+                "about",
+                "refusal_in_a_line",
+                "unsigned_in_a_line",
+                "outage_in_a_line",
+            ],
         },
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},

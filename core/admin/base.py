@@ -1,5 +1,6 @@
 """What all lists and forms of the admin have in common."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -24,6 +25,9 @@ from unfold.views import ChangeList
 from core.capped_count import CappedPaginator, capped_count
 from core.http import is_row_number, own_page
 from core.templatetags.times import when
+
+#: Where Django says that a page was not found.
+logger = logging.getLogger("django.request")
 
 
 class OwnPageList(ChangeList):
@@ -94,7 +98,8 @@ class PanelAdmin(ModelAdmin):
         return super().get_paginator(request, queryset, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
-        """Redirect as Django does, with a whole sentence."""
+        """Redirect as Django does, with a whole sentence. The row may be of another manager's client."""
+        logger.warning("Not Found: %s", request.path, extra={"status_code": 404, "request": request})
         messages.warning(request, f"The {opts.verbose_name} {object_id} does not exist. It may have been deleted.")
         return HttpResponseRedirect(reverse("admin:index"))
 

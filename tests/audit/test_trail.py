@@ -212,6 +212,14 @@ def test_signing_in_and_out_and_failing_to_are_kept(settings, db):
     assert user.pk
 
 
+def test_names_that_nobody_has_do_not_fill_the_trail(db):
+    for number in range(5):
+        for address in ("203.0.113.1", "203.0.113.2"):
+            typed = {"username": f"nobody {number}", "password": "x"}
+            Browser(REMOTE_ADDR=address).post(reverse("admin:login"), typed)
+    assert sorted(AuditEvent.objects.values_list("address", flat=True)) == ["203.0.113.1", "203.0.113.2"]
+
+
 def test_a_changed_user_is_told_column_by_column_and_the_password_only_as_changed(admin_client, admin_user):
     save(admin_client, admin_user, first_name="Ada")
     assert last("changed").changes == [["First name", "nothing", "Ada"]]

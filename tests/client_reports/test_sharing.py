@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from client_reports.delivery import send, send_due
 from client_reports.models import LinkVisit, ShareLink, Subscription, hash_of, last_month
-from tests.controlpanel.conftest import browse, make_user, second_client  # noqa: F401 - fixtures
+from tests.controlpanel.conftest import browse, make_user, second_client, url_of  # noqa: F401 - fixtures
 
 NOVEMBER = "?first=2026-11-01&last=2026-11-30"
 NOW = datetime(2026, 12, 1, 6, 0, tzinfo=UTC)
@@ -156,7 +156,8 @@ def test_a_link_cannot_be_revoked_by_following_it(link, admin_client):
 @pytest.fixture
 def subscription(client_sharp, settings) -> Subscription:
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": True}
-    return Subscription.objects.create(client=client_sharp, addresses="boss@sharp.example\ncfo@sharp.example")
+    addresses = "boss@sharp.example\ncfo@sharp.example"
+    return Subscription.objects.create(client=client_sharp, addresses=addresses, since=date(2026, 1, 5))
 
 
 def test_the_last_months_report_is_sent_once(subscription):
@@ -220,6 +221,27 @@ def test_without_a_mail_server_it_says_what_to_set(subscription, settings):
     send_due(NOW)
     subscription.refresh_from_db()
     assert "EMAIL" in subscription.problem.upper()
+
+
+@pytest.mark.parametrize("turned_on", ["new", "again"])
+def test_saving_one_sends_nothing_and_its_first_report_is_of_the_same_month(
+    turned_on, client_sharp, admin_client, settings
+):
+    settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": True}
+    if turned_on == "again":
+        Subscription.objects.create(
+            client=client_sharp, addresses="anna@example.com", active=False, since=date(2026, 1, 5)
+        )
+    row = Subscription.objects.first()
+    page = url_of(row) if row else reverse("admin:client_reports_subscription_add")
+    posted = {"client": client_sharp.pk, "addresses": "anna@example.com", "active": "on"}
+    assert admin_client.post(page, posted).status_code == 302
+    now = timezone.now()
+    send_due(now)
+    assert mail.outbox == []
+    send_due((now.replace(day=1) + timedelta(days=32)).replace(day=1))
+    (message,) = mail.outbox
+    assert f"{now:%B %Y}" in message.subject
 
 
 def test_one_that_is_turned_off_is_not_sent(subscription):

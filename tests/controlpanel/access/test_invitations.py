@@ -209,12 +209,24 @@ def test_a_changed_or_foreign_link_does_not_work(panel):
     assert open_link("/admin/join/!!/x/")[1].status_code == 404
 
 
-@pytest.mark.parametrize(("password", "words"), [("elevenchars", "at least 12"), ("qwertyqwerty", "too common")])
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [("elevenchars", "at least 12"), ("x y" * 43, "128 characters at most"), ("administrator", "too common")],
+)
 def test_the_password_follows_the_rules_and_errors_stand_at_it(panel, password, words):
     _, page = accept(invitation_link(panel), new_password1=password, new_password2=password)
     errors = page.context["form"].errors
     assert list(errors) == ["new_password1"] and words in str(errors)
     assert Invitation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "password", ["y" * 64 + "z" * 64, "31415926535897", "四五六七八九十百千万四五六", "twelve  blanks "]
+)
+def test_long_ones_and_those_of_any_characters_are_accepted(panel, password):
+    accept(invitation_link(panel), new_password1=password, new_password2=password)
+    assert not Invitation.objects.exists()
+    assert User.objects.get(email="mara@example.com").check_password(password)
 
 
 def test_a_required_second_factor_is_set_up_first(panel, settings):

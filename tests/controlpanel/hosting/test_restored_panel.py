@@ -1,6 +1,6 @@
 """A panel that was restored from yesterday's backup: it looks before it acts, and does nothing twice."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -220,7 +220,7 @@ def test_messages_that_waited_are_not_sent_again(live, server, admin_user, yeste
 
 
 def test_a_monthly_report_that_may_have_been_sent_is_not_sent_again(client_sharp, yesterday):
-    Subscription.objects.create(client=client_sharp, addresses="client@example.com")
+    Subscription.objects.create(client=client_sharp, addresses="client@example.com", since=date(2026, 1, 5))
     restore = yesterday()
     now = timezone.now()
     send_due(now)
