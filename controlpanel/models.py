@@ -199,6 +199,26 @@ class Invitation(Outgoing):
         return self.expires_at <= timezone.now()
 
 
+class SignInNotice(Outgoing):
+    """An e-mail to a user whose way to sign in was changed.
+
+    Attributes:
+        by: the name of who did it; empty in a terminal.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    sentence = models.CharField(max_length=200)
+    by = models.CharField(max_length=150, blank=True)
+    address = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.sentence}"
+
+
 def secret_key_mark() -> str:
     """Return a keyed hash that changes with ``SECRET_KEY``."""
     return fingerprint({"mark": "SECRET_KEY"})

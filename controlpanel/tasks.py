@@ -3,14 +3,20 @@
 from django.core.management import call_command
 from huey.contrib.djhuey import db_task
 
-from controlpanel.access.invitations import outbox
+from controlpanel.access import invitations, notices
 
 
 @db_task()
 def prune_sessions() -> None:
     call_command("clearsessions")
+    notices.prune()
 
 
 @db_task()
 def send_invitations() -> None:
-    outbox.send_due()
+    invitations.outbox.send_due()
+
+
+@db_task()
+def send_notices() -> None:
+    notices.outbox.send_due()

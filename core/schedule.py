@@ -57,6 +57,7 @@ SCHEDULE = (
     Job(name="detect incidents and send notifications", task="notifications.tasks.detect_and_notify", every=20),
     Job(name="seal the audit trail", task="audit.tasks.seal_left", every=60),
     Job(name="send invitations", task="controlpanel.tasks.send_invitations", every=60),
+    Job(name="send notices of changed sign-ins", task="controlpanel.tasks.send_notices", every=60),
     Job(name="detect events and send webhooks", task="json_api.tasks.detect_and_send", every=20),
     Job(name="count operations", task="operations.tasks.count_operations", every=60),
     Job(name="poll quotes, trades and order books", task="markets.tasks.poll_markets", every=60),

@@ -95,8 +95,9 @@ def _log(actor: User, user: User, flag: int, sentence: str) -> None:
 def _deliver(invitation: Invitation) -> None:
     user = invitation.user
     role = ", ".join(user.groups.values_list("name", flat=True))
+    inviter, name = invitation.invited_by or "An administrator", settings.UNFOLD["SITE_HEADER"]
     lines = [
-        f"{invitation.invited_by or 'An administrator'} invites you to the {admin.site.site_title} as {role}.",
+        f"{inviter} invites you to {name}, the Hummingbot control panel, as {role}.",
         "",
         "Choose your password here:" if settings.PASSWORD_SIGN_IN else f"Sign in with {settings.OIDC_NAME} here:",
         link_of(invitation),
@@ -104,7 +105,7 @@ def _deliver(invitation: Invitation) -> None:
         f"The link works once, until {utc(invitation.expires_at)}. You sign in with {user.username}.",
         "If you didn't expect this e-mail, ignore it.",
     ]
-    send_text(f"Your invitation to the {admin.site.site_title}", "\n".join(lines), [user.email])
+    send_text(f"Your invitation to {name}", "\n".join(lines), [user.email])
 
 
 outbox = Outbox(Invitation, "user", _deliver)

@@ -17,6 +17,7 @@ from django_otp import login as remember_device
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from controlpanel.access.brake import count_wrong, must_wait
+from controlpanel.access.notices import tell
 from controlpanel.models import SecondFactor
 from core.second_factor import needs_second_factor
 
@@ -109,6 +110,7 @@ def _page(request: HttpRequest, device: SecondFactor | None, **also: Any) -> Htt
 
 
 def log_change(request: HttpRequest, user: User, sentence: str) -> None:
-    """Record a change of the user's sign-in methods in the user's history."""
+    """Record a change of how the user signs in in the user's history, and tell the user."""
     actor: Any = request.user
     LogEntry.objects.log_actions(actor.pk, [user], CHANGE, sentence, single_object=True)
+    tell(user, sentence)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Server
 from bots.models import Bot, BotState, Deployment, EmergencyStop
 from client_reports.models import Subscription, last_month
-from controlpanel.models import Invitation
+from controlpanel.models import Invitation, SignInNotice
 from core.acting import Actor, Door, acting, note
 from json_api.models import WebhookDelivery
 from notifications.models import Delivery
@@ -19,7 +19,7 @@ from operations.models import Operation, State, Step, StepState
 from operations.problems import EndedByRestore
 
 #: What waits to be sent, of any kind.
-OUTGOING: tuple[type[Outgoing], ...] = (Delivery, WebhookDelivery, Invitation)
+OUTGOING: tuple[type[Outgoing], ...] = (Delivery, WebhookDelivery, Invitation, SignInNotice)
 #: The times at which a server is read next.
 POLLS = ("next_poll", "next_performance_poll", "next_balance_poll", "next_market_poll", "next_look")
 

@@ -35,6 +35,7 @@ JOBS = {
     "bots.tasks.restart_crashed_bots": "operations, by the restart policy",
     "notifications.tasks.detect_and_notify": "incidents, which have pages and a timeline of their own",
     "audit.tasks.seal_left": "the trail itself",
+    "controlpanel.tasks.send_notices": "what was changed is recorded; the notice has the state of its e-mail",
     "controlpanel.tasks.send_invitations": "who invited is recorded; the invitation has the state of its e-mail",
     "json_api.tasks.detect_and_send": "deliveries, which have a page of their own",
     "markets.tasks.poll_markets": "reads",

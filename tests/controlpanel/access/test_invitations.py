@@ -76,7 +76,8 @@ def test_an_invitation_is_e_mailed_and_makes_a_user_with_the_role(panel, mail_se
     assert send_to(panel).status_code == 302
     outbox.send_due()
     (message,) = mail.outbox
-    assert message.to == ["mara@example.com"] and "as Account manager" in message.body
+    assert message.to == ["mara@example.com"] and message.subject == "Your invitation to Perch"
+    assert "invites you to Perch, the Hummingbot control panel, as Account manager." in message.body
     _, answer = accept(link_in(message.body))
     assert (answer.status_code, answer.url) == (302, "/admin/")
     mara = User.objects.get(username="mara@example.com")
