@@ -16,10 +16,15 @@ def functions_of(path: str) -> set[str]:
     return {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
 
 
+def named_in(cell: str) -> list[tuple[str, str]]:
+    """The tests that a line names: the file below ``tests/``, and the function."""
+    return re.findall(r"`([\w/]+\.py)::(test_\w+)`", cell)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_each_line_names_tests_that_exist(row):
     _, promise, named = row
-    found = re.findall(r"`([\w/]+\.py)::(test_\w+)`", named)
+    found = named_in(named)
     assert found and len(found) == named.count("`") // 2, promise
     assert [f"{path}::{name}" for path, name in found if name not in functions_of(path)] == []
 

@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from bots.models import Bot, Strategy
+from bots.models import Bot, OrphanedOrders, Strategy
 from bots.reporting.checklist import Checklist
 from client_reports.models import ShareLink
 from controlpanel.access.invitations import invite
@@ -261,6 +261,7 @@ def stops_all(browser: Browser, world: World) -> Any:
 
 def launches(browser: Browser, world: World) -> Any:
     world["stop"].lift(None, "")
+    OrphanedOrders.objects.update(resolved_at=timezone.now())
     Operation.objects.update(state="failed", finished_at=timezone.now())
     return browser.post(reverse("onboard_review", args=[world["client"].pk]), {"confirmed": "yes"})
 

@@ -110,13 +110,14 @@ def api(user: User, name: str = "desk") -> Browser:
 
 
 def test_a_change_through_the_api_names_the_token_and_its_address(admin_user, key, bot):
-    browser = api(admin_user)
+    browser, before = api(admin_user), timezone.now()
     answer = browser.patch(f"/bots/{bot.pk}", {"config": {"order_amount": 99999}}, content_type="application/json")
     assert answer.status_code == 200, answer.content
     event = last("changed")
     assert ["Settings, order_amount", "1600", "99999"] in event.changes
     assert (event.door, event.actor, event.user) == ("api", "admin, token “desk”", admin_user)
     assert (event.client, event.address) == (bot.client, "127.0.0.1")
+    assert before <= event.at <= timezone.now()
     assert answer["X-Request-ID"] == event.request_id
 
 

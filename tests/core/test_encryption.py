@@ -5,10 +5,12 @@ import json
 import re
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core import serializers
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.forms import model_to_dict
+from fernet_fields.hkdf import derive_fernet_key
 
 from accounts.models import ExchangeKey, Server
 from core.encryption import SERIALIZED, Unreadable, encrypted_fields, models_with_secrets
@@ -53,6 +55,12 @@ def test_a_serializer_writes_ciphertext(kind, key, server):
 
     assert text.count(SERIALIZED) >= 2
     assert [secret for secret in (PLANTED_PASSWORD, *PLANTED.values()) if secret in text] == []
+
+
+def test_a_secret_is_stored_with_fernet(server, settings):
+    """AES-128-CBC and HMAC-SHA-256, by the library itself."""
+    key = derive_fernet_key(settings.FERNET_KEYS[0])
+    assert Fernet(key).decrypt(stored()).decode() == PLANTED_PASSWORD
 
 
 def test_model_to_dict_has_ciphertext(server):

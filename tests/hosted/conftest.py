@@ -197,7 +197,7 @@ def hosted(tmp_path_factory) -> Iterator[Hosted]:
             [nginx, "-e", f"{folder}/nginx.log", "-c", str(configure_nginx(found)), "-g", "daemon off;"]
         )
         found.processes["nginx"] = proxy
-        wait_until(lambda: found.get("/readyz").status_code == 200)
+        wait_until(lambda: found.get("/healthz").status_code == 200)
         yield found
     finally:
         for process in found.processes.values():

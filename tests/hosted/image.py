@@ -22,18 +22,18 @@ def steps() -> list[tuple[str, str]]:
 
 
 def context() -> list[Path]:
-    """The files that ``docker build`` sends, by ``.dockerignore``: of those that git knows."""
+    """The files that ``docker build`` sends: of those that git knows."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [Path(name) for name in listed.stdout.split("\0") if name and is_sent(Path(name))]
+
+
+def is_sent(path: Path) -> bool:
+    """Whether ``.dockerignore`` lets it through."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [rule[1:] for rule in rules if rule.startswith("!")]
     dropped = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
     assert rules[0] == "*", "nothing is sent but what is named"
-    return [
-        Path(name)
-        for name in listed.stdout.split("\0")
-        if Path(name).parts and Path(name).parts[0] in kept
-        if not any(fnmatch(part, rule) for part in Path(name).parts for rule in dropped)
-    ]
+    return path.parts[0] in kept and not any(fnmatch(part, rule) for part in path.parts for rule in dropped)
 
 
 def build(folder: Path) -> tuple[Path, Path]:

@@ -64,6 +64,14 @@ def test_a_key_is_added_listed_and_deleted(api, sandbox):
     assert api.accounts.credentials("client_sharp") == []
 
 
+def test_a_key_is_sent_in_the_body_and_nothing_of_it_in_the_address(stub, stubbed):
+    stub.will(Reply({}, 201))
+    stubbed.accounts.add_credential("client_sharp", "bitmart", KEY)
+    (request,) = stub.seen
+    assert [value for value in KEY.values() if value not in request.body.decode()] == []
+    assert [value for value in KEY.values() if value in request.path] == []
+
+
 def test_a_key_that_the_exchange_refuses_and_echoes(api, sandbox, caplog):
     caplog.set_level(logging.DEBUG)
     api.accounts.add("client_sharp")

@@ -35,6 +35,12 @@ def test_the_body_of_an_unauthenticated_request_is_not_read(method, path, header
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("name", ["token", "access_token", "Authorization"])
+def test_a_token_in_an_address_is_none(name, tool, client):
+    secret = tool.headers["Authorization"].removeprefix("Bearer ")
+    assert client.get("/bots", {name: secret}).status_code == 401
+
+
 def test_a_session_of_the_admin_is_no_token(admin_client):
     assert admin_client.get("/bots").status_code == 401
 
@@ -149,13 +155,13 @@ def test_a_request_that_bypassed_a_proxy_cannot_name_its_own_address(make_tool, 
 
 
 def test_only_a_hash_of_a_token_is_kept(make_tool):
-    tool = make_tool()
-    secret = tool.headers["Authorization"].removeprefix("Bearer ")
+    secret, other = (make_tool().headers["Authorization"].removeprefix("Bearer ") for _ in range(2))
 
-    stored = " ".join(map(str, Token.objects.values_list().get()))
+    stored = " ".join(map(str, Token.objects.values_list()))
 
-    assert secret not in stored
+    assert secret not in stored and other not in stored
     assert secret.startswith("hbp_")
+    assert secret != other and len(secret) == len("hbp_") + 43, "32 random bytes"
 
 
 def test_a_token_that_calls_too_often_has_to_wait(tool, settings):

@@ -37,11 +37,10 @@ def test_a_body_that_cannot_be_taken_at_its_word_is_refused_with_the_reason(body
     assert reason in answer.json()["detail"]
 
 
-def test_a_body_that_is_too_large_is_a_problem_and_no_page(tool, bot, settings):
-    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+def test_a_body_that_is_too_large_is_a_problem_and_no_page(tool, bot):
     for answer in (
-        tool.call("PATCH", f"/bots/{bot.pk}", {"name": "x" * 200}),
-        tool.post(f"/bots/{bot.pk}/stop", {"nobody": "reads this" * 20}),
+        tool.call("PATCH", f"/bots/{bot.pk}", {"name": "x" * 3_000_000}),
+        tool.post(f"/bots/{bot.pk}/stop", {"nobody": "reads this" * 300_000}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 

@@ -215,5 +215,5 @@ def test_a_script_with_nothing_in_it_lacks_both_classes():
 
 def test_a_script_is_never_run(tmp_path):
     there = tmp_path / "ran"
-    read_script(script() + f"open({str(there)!r}, 'w')\n")
+    read_script(f"open({str(there)!r}, 'w')\n{script()}")
     assert not there.exists()

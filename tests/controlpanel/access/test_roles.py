@@ -281,6 +281,16 @@ def test_no_page_opens_without_signing_in(own):
 
 
 # Account managers have a walk of their own, below: through what is theirs and what is not.
+def test_no_form_of_another_site_does_anything(own):
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(User.objects.create_superuser("root"))
+    before = stored()
+    for address in addresses(own):
+        answer = browser.post(address.url, {"answered": "yes", "post": "yes", "name": "Stolen"})
+        assert answer.status_code in {401, 403, 404, 405}, address
+    assert stored() == before
+
+
 @pytest.mark.parametrize("letter", [letter for letter in ROLES if letter != "M"], ids=ROLES.get)
 def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, browse):
     browser = browse(users[letter])

@@ -1,5 +1,6 @@
 """Signing in: a lockout from the fifth wrong try on, a second factor, and no access without the one that is due."""
 
+import hashlib
 import re
 import time
 from datetime import timedelta
@@ -288,6 +289,12 @@ def test_a_code_is_taken_once(factor):
     assert "is wrong" in text_of(try_to_sign_in(code=code))
 
 
+@pytest.mark.parametrize(("steps_ahead", "taken"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+def test_a_code_is_taken_within_90_seconds(factor, steps_ahead, taken, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
+    assert factor.verify_token(app_code(factor, steps_ahead)) is taken
+
+
 def test_with_a_wrong_password_a_right_code_is_neither_requested_nor_used_up(factor):
     code = app_code(factor)
     page = text_of(try_to_sign_in(password="wrong", code=code))
@@ -336,6 +343,9 @@ def test_changing_it_takes_a_code(user, factor):
     for act in ("renew", "remove", "confirm", "begin", "nonsense"):
         browser.post(PAGE, {"act": act, "code": ""})
     assert SecondFactor.objects.values().get() == before
+    browser.post(PAGE, {"act": "remove", "code": "000000"})
+    assert SecondFactor.objects.exists()
+    may_try_again(factor)
     assert browser.post(PAGE, {"act": "renew", "code": app_code(factor)}).context["recovery_codes"]
     browser.post(PAGE, {"act": "remove", "code": app_code(factor, steps_ahead=1)})
     assert not SecondFactor.objects.exists()
@@ -386,7 +396,9 @@ def test_neither_the_key_nor_the_recovery_codes_lie_in_the_database_as_they_are(
             for value in cursor.fetchone()
         )
     assert factor.key not in text
-    assert not any(code in text or code.replace("-", "") in text for code in codes)
+    for code in (part.replace("-", "") for part in codes):
+        assert code not in text
+        assert hashlib.sha256(code.encode()).hexdigest() not in text, "hashed without a key, it can be guessed"
     assert factor.key not in f"{factor} {factor!r}"
 
 
@@ -454,7 +466,9 @@ def test_a_sign_in_with_a_password_makes_a_new_session_in_a_cookie(user):
     session["begun"] = True
     session.save()
     before = session.session_key
-    assert try_to_sign_in(browser).status_code == 302
+    answer = try_to_sign_in(browser)
+    assert answer.status_code == 302
     assert browser.session.session_key != before
+    assert browser.session.session_key not in answer["Location"]
     cookie = browser.cookies["sessionid"]
     assert cookie["httponly"] and cookie["samesite"] == "Lax"

@@ -94,6 +94,13 @@ def test_a_confirmation_is_a_part_for_a_dialog_or_a_page_of_its_own(pmm, admin_c
     assert 'id="dialog-title"' in part and "data-close" in part
 
 
+@pytest.mark.parametrize("kind", ["stop", "pause", "redeploy", "archive"])
+def test_nothing_is_done_before_it_is_confirmed(kind, pmm, admin_client):  # noqa: F811
+    answer = admin_client.post(operate_url(pmm, kind), {"name": "Sharp"})
+    assert 'name="answered"' in text_of(answer)
+    assert not Operation.objects.exists()
+
+
 def test_an_answer_in_a_dialog_leads_back_to_the_bot_and_elsewhere_to_the_operation(pmm, admin_client):  # noqa: F811
     answered = admin_client.post(operate_url(pmm, "stop"), {"answered": "yes"}, headers=HTMX)
     assert answered["HX-Redirect"] == url_of(pmm, "now")

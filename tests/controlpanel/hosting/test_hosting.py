@@ -29,7 +29,7 @@ SHORT = {"SECRET_KEY": {"SECRET_KEY": "s" * 31}, "FERNET_KEYS": {"FERNET_KEYS": 
 HOSTERS = "DYNO", "RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME", "RAILWAY_PUBLIC_DOMAIN", "RAILWAY_SERVICE_ID"
 #: Found under production settings, over plain HTTP, in one process: starting one takes a second.
 PROBE = """
-import django, json
+import django, io, json
 django.setup()
 from django.conf import settings
 from django.core.management import call_command
@@ -38,22 +38,29 @@ from django.test import Client
 # Nobody has run collectstatic here: pages name their files as they lie.
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 call_command("migrate", verbosity=0)
-call_command("check", deploy=True, fail_level="WARNING")
+checked = io.StringIO()
+call_command("check", deploy=True, fail_level="CRITICAL", stdout=checked, stderr=checked)
 from accounts.models import Server
 from operations.models import Operation
 panel = Client(headers={"host": "panel.example.com"})
 answers = {path: panel.get(path) for path in ("/healthz", "/readyz", "/admin/login/", "/unknown")}
-secure = panel.get("/", secure=True)
+paths = "/", "/admin/login/", "/bots", "/unknown", "/metrics"
+secure = {path: panel.get(path, secure=True).headers for path in paths}
 print(json.dumps({
+    "checked": checked.getvalue().strip(),
     "answers": {path: [answer.status_code, answer.get("Location", "")] for path, answer in answers.items()},
     "health": [answers["/healthz"].json(), answers["/readyz"].json()],
-    "headers": dict(secure.headers),
-    "cookies": [settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE],
+    "headers": {path: dict(headers) for path, headers in secure.items()},
+    "cookies": [
+        settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE,
+        settings.SESSION_COOKIE_HTTPONLY, settings.CSRF_COOKIE_HTTPONLY,
+        settings.SESSION_COOKIE_SAMESITE,
+    ],
     "caller": [
         Client(headers={"host": "evil.example.com"}).get(path, secure=True).status_code
         for path in ("/healthz", "/admin/login/")
     ],
-    "names": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.CSRF_COOKIE_HTTPONLY],
+    "names": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME],
     "hasher": make_password("x").split("$")[0],
     "secret_key": settings.SECRET_KEY,
     "servers": list(Server.objects.values_list("base_url", "username")),
@@ -193,8 +200,7 @@ def production(tmp_path_factory):
 def probe(production):
     answer = start("-c", PROBE, **production)
     assert answer.returncode == 0, answer.stderr
-    checked, found = answer.stdout.splitlines()
-    return json.loads(found) | {"checked": checked}
+    return json.loads(answer.stdout)
 
 
 def test_djangos_own_deployment_check_has_nothing_to_say(probe):
@@ -224,15 +230,16 @@ def test_health_checks_use_plain_http_and_all_else_is_redirected_to_https(probe)
 
 
 def test_production_answers_with_headers_that_protect_it(probe):
-    headers = probe["headers"]
-    # For this host alone: the others of its domain are not the panel's to decide on.
-    assert headers["Strict-Transport-Security"] == "max-age=31536000"
-    assert headers["X-Frame-Options"] == "DENY"
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "same-origin"
-    assert "object-src 'none'" in headers["Content-Security-Policy"]
-    assert probe["cookies"] == [True, True]
-    assert probe["names"] == ["__Host-sessionid", "__Host-csrftoken", True]
+    for headers in probe["headers"].values():
+        # For this host alone: the others of its domain are not the panel's to decide on.
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Content-Type"]
+        assert "object-src 'none'" in headers["Content-Security-Policy"]
+    assert probe["cookies"] == [True, True, True, True, "Lax"]
+    assert probe["names"] == ["__Host-sessionid", "__Host-csrftoken"]
     assert probe["caller"] == [200, 400]
 
 

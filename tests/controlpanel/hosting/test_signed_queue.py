@@ -20,10 +20,10 @@ RAN: list[Any] = []
 
 
 class Code:
-    """Runs when it is read."""
+    """Runs when it is read. By a function: a method of ``RAN`` would be that of a copy."""
 
     def __reduce__(self) -> Any:
-        return RAN.append, ("somebody else's code",)
+        return note, ("somebody else's code",)
 
 
 def note(number: int) -> None:
