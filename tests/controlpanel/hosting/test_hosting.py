@@ -61,7 +61,7 @@ print(json.dumps({
         for path in ("/healthz", "/admin/login/")
     ],
     "names": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME],
-    "hasher": make_password("x").split("$")[0],
+    "hashes": [make_password("x").split("$") for _ in range(2)],
     "secret_key": settings.SECRET_KEY,
     "servers": list(Server.objects.values_list("base_url", "username")),
     "password": Server.objects.get().password,
@@ -244,7 +244,9 @@ def test_production_answers_with_headers_that_protect_it(probe):
 
 
 def test_passwords_are_stored_by_a_slow_hash(probe):
-    assert probe["hasher"] == "pbkdf2_sha256"
+    (hasher, iterations, salt, _), (_, _, another_salt, _) = probe["hashes"]
+    assert hasher == "pbkdf2_sha256" and int(iterations) >= 100_000
+    assert len(salt) >= 16 and salt != another_salt
 
 
 def test_the_whole_domain_is_bound_to_https_only_when_the_host_says_so(tmp_path):
