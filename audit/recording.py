@@ -271,16 +271,17 @@ def was_noted(sender: Any, subject: Any, verb: str, detail: str, **kwargs: Any) 
 
 @receiver(refused)
 def was_refused(sender: Any, subject: Any, detail: str, **kwargs: Any) -> None:
-    actor, verb = _acting_now(), "was refused"
-    about = AuditEvent.objects.about(subject._meta.label_lower, str(subject.pk)).filter(verb=verb, detail=detail)
-    if not _is_known(about, actor.request):
-        write(actor, verb, subject, detail=detail, outcome=Outcome.FAILED)
+    write_failure(_acting_now(), "was refused", subject, label=str(subject), detail=detail)
 
 
-def _is_known(events: models.QuerySet[AuditEvent], request: HttpRequest | None) -> bool:
-    """Return whether one of the events was from the request's address a short time ago: nobody can fill the trail."""
-    address = client_address(request) if request else None
-    return events.filter(address=address, at__gt=timezone.now() - settings.AXES_COOLOFF_TIME).exists()
+def write_failure(actor: Actor, verb: str, subject: Any, *, label: str, detail: str, user: Any = None) -> None:
+    """Write a row of what failed, unless the same was tried from the same address a short time ago: nobody can fill the
+    trail.
+    """
+    address = client_address(actor.request) if actor.request else None
+    alike = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=truncate(label, MAX_LABEL))
+    if not alike.filter(address=address, at__gt=timezone.now() - settings.AXES_COOLOFF_TIME).exists():
+        write(actor, verb, subject, label=label, detail=detail, user=user, outcome=Outcome.FAILED)
 
 
 @receiver(user_logged_in)
@@ -310,8 +311,8 @@ def failed_to_sign_in(
     verb = "entered a wrong password or code" if request.user.is_authenticated else "failed to sign in"
     if getattr(request, "axes_locked_out", False):
         detail = "Locked out."
-    alike = AuditEvent.objects.filter(verb=verb, detail=detail, subject_label=label)
-    if (detail or user is None) and _is_known(alike, request):
-        return
     actor = Actor(Door.PAGES, request)
-    write(actor, verb, user, label=label, detail=detail, user=user, outcome=Outcome.FAILED)
+    if detail or user is None:
+        write_failure(actor, verb, user, label=label, detail=detail, user=user)
+    else:
+        write(actor, verb, user, label=label, user=user, outcome=Outcome.FAILED)

@@ -266,12 +266,9 @@ def _xlsx_value(cell: Any) -> Any:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Write CSV with the mark by which Excel detects UTF-8.
-
-    All cells are quoted: where a semicolon separates them, ``x;=1+1`` would be two cells, and the second a formula.
-    """
+    """Write CSV with the mark by which Excel detects UTF-8."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer = csv.writer(out)
     writer.writerows([_text(value) for value in row] for row in [columns, *rows])
     return out.getvalue().encode("utf-8-sig")
 
@@ -324,7 +321,8 @@ def _unguarded(text: str) -> str:
 
 
 def _may_run(text: str) -> bool:
-    return text.lstrip().startswith(_FORMULA_STARTS) or text.startswith(("\t", "\r", "\n"))
+    bare = text.lstrip("'")  # what begins like a guard has one of its own
+    return bare.lstrip().startswith(_FORMULA_STARTS) or bare.startswith(("\t", "\r", "\n"))
 
 
 def describe(value: Any) -> str:

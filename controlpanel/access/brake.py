@@ -12,6 +12,9 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
+#: How many wrong passwords and codes were entered in a session.
+WRONG = "wrong_guesses"
+
 
 def recent_failures(username: str | None = None) -> dict[str, list[int]]:
     """Return the failed attempts within the cool-off time by username, one number for each address.
@@ -45,6 +48,15 @@ def must_wait(request: HttpRequest) -> bool:
 def count_wrong(request: HttpRequest, user: Any) -> None:
     """Count a wrong code of a user, or a wrong password of one who is signed in, like a wrong password at sign-in."""
     user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
+    if request.user.is_authenticated:
+        request.session[WRONG] = request.session.get(WRONG, 0) + 1
+        if is_used_up(request):
+            request.axes_locked_out = True  # type: ignore[attr-defined]
+
+
+def is_used_up(request: HttpRequest) -> bool:
+    """Return whether so much was guessed in this session that it ends. Who has found it open can change addresses."""
+    return bool(request.session.get(WRONG, 0) >= settings.AXES_FAILURE_LIMIT)
 
 
 def locked_usernames() -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Signing in: a password, a code where a second factor is set up, and a pause after too many wrong ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -13,16 +14,15 @@ from django.contrib.auth import get_user_model, logout
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
-from audit.models import Outcome
-from audit.recording import write
-from controlpanel.access.brake import count_wrong, is_braked, recent_failures
+from audit.recording import write_failure
+from controlpanel.access.brake import count_wrong, is_braked, is_used_up, recent_failures
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE, wait_for
 from controlpanel.models import SecondFactor
 from core.acting import Actor, Door
@@ -31,6 +31,8 @@ from core.second_factor import SINGLE_SIGN_ON, has_second_factor, needs_second_f
 
 #: The pages for a user who must set up a second factor first, or has no role yet.
 ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "my_sessions"}
+#: The pages on which users choose their own password.
+SETS_A_PASSWORD = {"admin:password_change", "accept_invitation"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
 
@@ -78,14 +80,23 @@ class SignInForm(AuthenticationForm):
         if user is not None and factor is not None:
             code = cleaned.get("code", "")
             if not code:
-                # No wrong guess, but somebody knows the password.
-                detail = "The password was right, the code was missing."
-                actor, verb = Actor(Door.PAGES, self.request), "failed to sign in"
-                write(actor, verb, user, user=user, detail=detail, outcome=Outcome.FAILED)
+                self._record(user, "The password was right, the code was missing.")
                 raise ValidationError({"code": NO_CODE})
             if error := self._try_code(code, user):
                 raise ValidationError({"code": error})
         return cleaned
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        try:
+            super().confirm_login_allowed(user)
+        except ValidationError:
+            self._record(user, "The password was right, the user may not open the panel.")
+            raise
+
+    def _record(self, user: Any, detail: str) -> None:
+        """Record what is no wrong guess: somebody knows the password."""
+        actor = Actor(Door.PAGES, self.request)
+        write_failure(actor, "failed to sign in", user, label=str(user), detail=detail, user=user)
 
     @transaction.atomic
     def _try_code(self, code: str, user: User) -> str:
@@ -94,6 +105,7 @@ class SignInForm(AuthenticationForm):
         # Who knows the password must not keep the user out: in a known browser no pause is due, only the limit per
         # address.
         if not is_known_browser(self.request, user.get_username()) and factor.pause:
+            self._record(user, "The password was right, the code came during the pause after wrong ones.")
             return wait_for(factor.pause)
         if not factor.take(code):
             # Like a wrong password, or the codes could be tried one after another.
@@ -113,7 +125,7 @@ class AdmissionMiddleware:
         response = self.get_response(request)
         page = request.resolver_match.view_name if request.resolver_match else ""
         # A new password makes a new mark.
-        if request.method == "POST" and page in {"admin:login", "admin:password_change"}:
+        if request.method == "POST" and page in SETS_A_PASSWORD | {"admin:login"}:
             remember_browser(request, response)
         return response
 
@@ -210,11 +222,28 @@ class SignInHandler(AxesDatabaseHandler):
             # Not recorded: repeated attempts must not keep the brake on.
             request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True
             return
-        super().user_login_failed(sender, credentials, request, **kwargs)
+        with _without_what_was_typed(request):
+            super().user_login_failed(sender, credentials, request, **kwargs)
+
+
+@contextmanager
+def _without_what_was_typed(request: HttpRequest | None) -> Iterator[None]:
+    """Hide what a request has sent from django-axes, which would keep it: a password in whichever field."""
+    if request is None:
+        yield
+        return
+    sent = request.GET, request.POST
+    request.GET, request.POST = QueryDict(), QueryDict()  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        request.GET, request.POST = sent  # type: ignore[assignment]
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
     """Show the lockout page, from the fifth wrong password on, and for unknown browsers while a user is braked."""
+    if is_used_up(request):
+        logout(request)
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
     context = {

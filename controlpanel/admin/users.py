@@ -24,12 +24,14 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminS
 from controlpanel.access.brake import locked_usernames
 from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.invitations import is_mailed
+from controlpanel.access.notices import tell
 from controlpanel.access.passwords import NewUserPasswordForm, UserPasswordForm
 from controlpanel.access.sessions import live_sessions, sign_out
 from controlpanel.access.two_factor import log_change
 from controlpanel.admin.invitations import InvitesMixin
 from controlpanel.admin.roles import PermissionsMixin
 from controlpanel.models import Invitation, SecondFactor
+from core.acting import note_refusal
 from json_api.models import Token
 from operations.models import Operation
 
@@ -261,9 +263,12 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
                 messages.warning(request, f"{user} has no active API tokens.")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        if self.get_object(request, unquote(id)) == request.user:
+        user = self.get_object(request, unquote(id))
+        if user == request.user:
             return redirect("admin:password_change")  # which takes the old one
         response = super().user_change_password(request, id, form_url)
+        if response.status_code == 302 and "unset-password" in request.POST and user is not None:
+            tell(user, "Removed the password.")  # no validator of passwords has heard of it
         if response.status_code == 302:
             Invitation.objects.filter(user=int(id)).delete()  # its link would set another password
         if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
@@ -278,6 +283,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         users = list(queryset)
         for user in users:
             if not self.has_change_permission(request, user):
+                note_refusal(user, "An action in the list of users: this one has more permissions than who chose it.")
                 messages.error(request, f"{user} has more permissions than you, so nothing was changed.")
         return [user for user in users if self.has_change_permission(request, user)]
 

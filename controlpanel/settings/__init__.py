@@ -161,8 +161,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "controlpanel.access.login.address_block"
 AXES_USERNAME_CALLABLE = "controlpanel.access.login.attempted_name"
 AXES_LOCKOUT_CALLABLE = "controlpanel.access.login.locked_out"
-# What was posted is kept with the attempt, without these.
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+# In its lines of the log.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address"]
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False

@@ -33,6 +33,7 @@ RECORDED = frozenset(
         "loaddata",
         "reencrypt",
         "remove_stale_contenttypes",
+        "sendtestemail",
         "shell",
     }
 )

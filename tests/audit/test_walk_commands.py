@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 LOOKS = {
     *("audit", "errors", "glossary", "markets", "strategy", "axes_list_attempts", "export_openapi_schema"),
     *("check", "compilemessages", "createcachetable", "diffsettings", "inspectdb", "makemessages", "makemigrations"),
-    *("optimizemigration", "sendtestemail", "showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset"),
+    *("optimizemigration", "showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset"),
     *("squashmigrations", "startapp", "startproject", "collectstatic", "findstatic", "create_huey_tables"),
 }
 #: What each verb of a command needs, and how it is called. ``{}`` stands for the number of the row.
@@ -86,6 +86,7 @@ ACTS: dict[str, tuple[list[str], Made]] = {
     "axes_reset_ip": (["203.0.113.9"], lambda bot: bot),
     "axes_reset_ip_username": (["203.0.113.9", "mara"], lambda bot: bot),
     "dumpdata": (["auth.group"], lambda bot: bot),
+    "sendtestemail": (["mara@example.com"], lambda bot: bot),
     "loaddata": (["GROUP"], lambda bot: bot),
 }
 #: Walked by a test of their own, or not possible in one; ``in_terminal`` records each by its name.

@@ -213,7 +213,7 @@ def test_trades_are_exported_as_they_are_filtered(deployment, admin_client, file
     assert response.status_code == 200
     if file_type == "csv":
         header, *rows = response.content.decode("utf-8-sig").splitlines()
-        assert header.startswith('"time (UTC)","client","bot","exchange"')
+        assert header.startswith("time (UTC),client,bot,exchange")
         assert len(rows) == 1 and "0.012462123456789012345" in rows[0]
 
 

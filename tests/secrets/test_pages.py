@@ -157,6 +157,18 @@ def test_signing_in_leaves_nothing_of_what_was_typed(planted, logged):
     assert [found for page in pages for found in found_in(shown(page)) if found != MISTYPED] == []
 
 
+def test_a_new_password_that_was_refused_leaves_nothing_of_what_was_typed(planted, logged):
+    page = reverse("admin:password_change")
+    for typed in (
+        {"old_password": MISTYPED, "new_password1": LOGIN, "new_password2": LOGIN},
+        {"old_password": LOGIN, "new_password1": MISTYPED, "new_password2": RECOVERY_CODE},
+    ):
+        answer = planted.browser.post(page, typed)
+        assert answer.status_code == 200 and found_in(shown(answer)) == []
+    assert [(table, column) for table, column, text in database() if found_in(text)] == []
+    assert [line for line in logged() if found_in(line)] == []
+
+
 def test_a_shared_report_and_an_invitation_leave_no_token_behind(planted, logged):
     reader = Browser()
     assert reader.get(reverse("shared_report", args=[SHARE_TOKEN])).status_code == 200

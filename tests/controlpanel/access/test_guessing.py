@@ -3,7 +3,7 @@
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings as configured
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -52,10 +52,22 @@ def test_an_account_has_at_most_a_hundred_failed_tries_in_an_hour(settings):
 def test_who_found_an_open_session_can_not_try_passwords_for_long(inside, user):
     answers = [change_password(inside, "wrong") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 4 + [429]
-    assert change_password(inside, PASSWORD).status_code == 429
+    assert change_password(inside, PASSWORD)["Location"].startswith("/admin/login/")
+    assert try_to_sign_in(inside).status_code == 429
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
     assert AccessAttempt.objects.get().username == "mia"
+
+
+def test_a_session_ends_after_five_wherever_they_come_from(inside, user):
+    for number in range(5):
+        inside.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
+        answer = change_password(inside, "wrong")
+    assert answer.status_code == 429
+    inside.defaults["REMOTE_ADDR"] = "203.0.113.9"
+    assert change_password(inside, PASSWORD)["Location"].startswith("/admin/login/")
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
 
 
 def test_each_wrong_one_is_in_the_trail_and_no_password_is(inside, user):
@@ -105,7 +117,8 @@ def test_who_found_an_open_session_can_not_try_codes_for_long(user, factor, act)
         answers.append(browser.post(PAGE, {"act": act, "code": "000000"}).status_code)
     assert answers == [200] * 4 + [429]
     may_try_again(factor)
-    assert browser.post(PAGE, {"act": act, "code": app_code(factor)}).status_code == 429
+    assert browser.post(PAGE, {"act": act, "code": app_code(factor)})["Location"].startswith("/admin/login/")
+    assert try_to_sign_in(browser, code=app_code(factor)).status_code == 429
     assert SecondFactor.objects.filter(confirmed=True).exists()
 
 
@@ -136,6 +149,27 @@ def test_a_right_code_during_the_pause_is_no_wrong_one_and_the_page_says_when_to
     assert AccessAttempt.objects.get().failures_since_start == 1
     may_try_again(factor)
     assert try_to_sign_in(code=app_code(factor)).status_code == 302
+
+
+def test_a_right_password_with_a_code_during_the_pause_is_in_the_trail_once_for_an_address(user, factor):
+    try_to_sign_in(code="000000")
+    SecondFactor.objects.update(throttling_failure_count=9)
+    for number in (1, 1, 2):
+        guess(number, password=PASSWORD, code="000000")
+    events = AuditEvent.objects.filter(detail__contains="during the pause")
+    assert [event.address for event in events.order_by("pk")] == ["203.0.113.1", "203.0.113.2"]
+    assert {event.user for event in events} == {user}
+
+
+def test_a_right_password_of_who_may_not_open_the_panel_is_in_the_trail(user):
+    User.objects.update(is_staff=False)
+    assert try_to_sign_in().status_code == 200
+    event = AuditEvent.objects.latest("pk")
+    assert (event.user, event.outcome, event.detail) == (
+        user,
+        "failed",
+        "The password was right, the user may not open the panel.",
+    )
 
 
 def test_wrong_codes_of_a_known_browser_count_for_its_address(user, factor):

@@ -85,6 +85,18 @@ def test_an_invitation_is_e_mailed_and_makes_a_user_with_the_role(panel, mail_se
     assert mara.check_password(PASSWORD) and not Invitation.objects.exists()
 
 
+def test_the_browser_in_which_it_was_accepted_is_known(panel, settings):
+    browser, _ = accept(invitation_link(panel))
+    browser.post(reverse("admin:logout"))
+    settings.LOGIN_ATTEMPTS_PER_USER = 3
+    guess = {"username": "mara@example.com", "password": "wrong", "code": ""}
+    for number in range(3):
+        Browser(REMOTE_ADDR=f"203.0.113.{number}").post("/admin/login/", guess)
+    known = guess | {"password": PASSWORD}
+    assert Browser(REMOTE_ADDR="203.0.113.9").post("/admin/login/", known).status_code == 429
+    assert browser.post("/admin/login/", known).status_code == 302
+
+
 def test_an_e_mail_is_sent_once_and_retried_when_the_mail_server_fails(panel, mail_server, monkeypatch):
     def fail(*args: Any) -> None:
         raise OSError

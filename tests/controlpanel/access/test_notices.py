@@ -61,6 +61,12 @@ def test_of_a_password_that_an_administrator_set(user, admin_client):
     assert "By admin, " in notice()
 
 
+def test_of_a_password_that_an_administrator_removed(user, admin_client):
+    page = reverse("admin:auth_user_password_change", args=[user.pk])
+    assert admin_client.post(page, {"usable_password": "false", "unset-password": "1"}).status_code == 302
+    assert "Removed the password." in notice()
+
+
 def test_of_a_password_that_was_set_in_a_terminal(monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda **prompt: NEW)
     call_command("changepassword", "mia", stdout=StringIO())

@@ -12,6 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from audit.models import AuditEvent
 from controlpanel.access.roles import CAPABILITIES, DESCRIPTIONS, ROLES, WHO_MAY, role_table
 from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import NewUserForm
@@ -200,6 +201,14 @@ def test_errors_in_a_password_stand_at_the_password(panel, administrator):
     panel.force_login(administrator)
     own = {"old_password": "the old one, long enough", "new_password1": "short", "new_password2": "short"}
     assert list(panel.post(reverse("admin:password_change"), own).context["form"].errors) == ["new_password1"]
+
+
+@pytest.mark.parametrize("action", ["unlock", "remove_second_factor", "revoke_tokens"])
+def test_an_action_on_a_user_with_more_permissions_is_refused_and_in_the_trail(panel, administrator, action):
+    chief = User.objects.create_superuser("chief")
+    panel.post(reverse("admin:auth_user_changelist"), {"action": action, "_selected_action": [chief.pk]})
+    event = AuditEvent.objects.get(verb="was refused")
+    assert (event.user, event.subject_label, event.outcome) == (administrator, "chief", "failed")
 
 
 def facts(response: Any) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """What every answer has, also those that are given before any page is: headers that protect it. And the methods."""
 
+from typing import Any
+
 import pytest
 from django.conf import settings as panel
+from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -73,7 +76,27 @@ def test_no_proxy_keeps_what_is_not_a_file(kind, production, db):  # noqa: F811
     assert {"private", "no-store"} & set(ANSWERS[kind][1]()["Cache-Control"].split(", "))
 
 
-def test_a_browser_keeps_no_page_of_an_error(production, admin_user):  # noqa: F811
+def without_a_role() -> Any:
+    browser = behind(host=PANEL, **HTTPS)
+    browser.force_login(User.objects.create_user("porter", is_staff=True))
+    return browser.get("/admin/")
+
+
+def locked_out(user: User) -> Any:
+    browser = Browser(headers={"host": PANEL, **HTTPS})
+    for _ in range(6):
+        answer = browser.post("/admin/login/", {"username": user.username, "password": "wrong", "code": ""})
+    return answer
+
+
+def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
+    browser = behind(host=PANEL, **HTTPS)
+    browser.raise_request_exception = False
+    monkeypatch.setattr("controlpanel.access.login.SignInForm.__init__", lambda *args, **kwargs: 1 / 0)
+    return browser.get("/admin/login/")
+
+
+def test_a_browser_keeps_no_page_of_an_error(production, admin_user, monkeypatch):  # noqa: F811
     browser = behind(host=PANEL, **HTTPS)
     browser.force_login(admin_user)
     answers = [
@@ -84,10 +107,15 @@ def test_a_browser_keeps_no_page_of_an_error(production, admin_user):  # noqa: F
         browser.post("/admin/bots/bot/add/"),
         browser.get("/admin/login/", headers={"host": "evil.example.com"}),
         redirect_loop(),
+        browser.generic("TRACE", "/admin/bots/bot/"),
+        browser.get("/reports/nowhere/"),
+        without_a_role(),
+        locked_out(admin_user),
+        broken(monkeypatch),
     ]
     for answer in answers:
-        assert answer.status_code >= 302
-        assert {"no-store", "private"} <= set(answer["Cache-Control"].split(", "))
+        assert "no-store" in answer["Cache-Control"].split(", "), answer
+    assert {answer.status_code for answer in answers} == {302, 400, 403, 404, 405, 429, 500}
 
 
 @pytest.mark.parametrize(
