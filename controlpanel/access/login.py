@@ -233,11 +233,11 @@ def _without_what_was_typed(request: HttpRequest | None) -> Iterator[None]:
         yield
         return
     sent = request.GET, request.POST
-    request.GET, request.POST = QueryDict(), QueryDict()  # type: ignore[assignment]
+    request.GET, request.POST = QueryDict(), QueryDict()
     try:
         yield
     finally:
-        request.GET, request.POST = sent  # type: ignore[assignment]
+        request.GET, request.POST = sent
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
