@@ -13,7 +13,9 @@
   }
 
   async function open() {
-    await htmx.ajax("GET", link().href, { source: "#bell-list", target: "#bell-list", swap: "innerHTML" });
+    // Settled at once: a button that has the keyboard before htmx knows it would send its form and leave the page.
+    const swap = "innerHTML settle:0ms";
+    await htmx.ajax("GET", link().href, { source: "#bell-list", target: "#bell-list", swap });
     if (!list().firstElementChild) return;
     list().hidden = false;
     // To have opened the list is to have seen how much is new.
