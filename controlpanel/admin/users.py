@@ -268,7 +268,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             return redirect("admin:password_change")  # which takes the old one
         response = super().user_change_password(request, id, form_url)
         if response.status_code == 302 and "unset-password" in request.POST and user is not None:
-            tell(user, "Removed the password.")  # no validator of passwords has heard of it
+            tell(user, "Removed the password.")  # which asks no validator of passwords
         if response.status_code == 302:
             Invitation.objects.filter(user=int(id)).delete()  # its link would set another password
         if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
