@@ -39,6 +39,7 @@ def lists(visitor):
             yield model, address, page
 
 
+@pytest.mark.timeout(300)  # hundreds of pages
 def test_whatever_is_asked_of_a_list_it_answers(visitor):
     for model, address, page in lists(visitor):
         own = {name for spec in page.context["cl"].filter_specs for name in spec.expected_parameters()}
@@ -58,6 +59,7 @@ def test_a_row_that_cannot_be_is_not_there(visitor, number):
             assert answer.status_code in {302, 403, 404}, f"{answer.status_code} {page}"
 
 
+@pytest.mark.timeout(300)  # hundreds of pages
 def test_a_row_that_cannot_be_cannot_be_chosen(visitor):
     before = Operation.objects.count()
     for _, address, page in lists(visitor):
