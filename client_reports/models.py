@@ -51,7 +51,7 @@ class Subscription(models.Model):
     addresses = models.TextField(
         "e-mail addresses",
         validators=[validate_addresses],
-        help_text="One per line. They get the report of each month, first that of this month.",
+        help_text="One per line. They get a report for each month, starting with this one.",
     )
     active = models.BooleanField(default=True)
     since = models.DateField(null=True, default=today, editable=False)

@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='subscription',
             name='addresses',
-            field=models.TextField(help_text='One per line. They get the report of each month, first that of this month.', validators=[client_reports.models.validate_addresses], verbose_name='e-mail addresses'),
+            field=models.TextField(help_text='One per line. They get a report for each month, starting with this one.', validators=[client_reports.models.validate_addresses], verbose_name='e-mail addresses'),
         ),
     ]

@@ -29,7 +29,7 @@ def wait_for(seconds: int) -> str:
     """The sentence for who has to wait after wrong codes."""
     minutes = -(-seconds // 60)
     wait = f"{seconds} seconds" if seconds < 60 else f"{minutes} minute{'' if minutes == 1 else 's'}"
-    return f"Too many wrong codes. Wait {wait}, then enter the next code."
+    return f"A wrong code was entered. Wait {wait}, then enter the next one."
 
 
 class CodeForm(forms.Form):

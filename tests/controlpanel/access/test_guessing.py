@@ -145,7 +145,7 @@ def test_a_right_code_during_the_pause_is_no_wrong_one_and_the_page_says_when_to
     SecondFactor.objects.update(throttling_failure_count=9)
     for _ in range(6):
         page = text_of(try_to_sign_in(code=app_code(factor)))
-        assert "Too many wrong codes" in page and "Wait 5 minutes" in page
+        assert "A wrong code was entered." in page and "Wait 5 minutes" in page
     assert AccessAttempt.objects.get().failures_since_start == 1
     may_try_again(factor)
     assert try_to_sign_in(code=app_code(factor)).status_code == 302
