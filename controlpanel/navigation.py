@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse_lazy
+from django.urls import reverse
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Place:
         return ".".join(listed.rsplit("_", 1)) if is_list else ""
 
     @property
-    def link(self) -> Any:
-        return reverse_lazy(self.page)
+    def link(self) -> str:
+        return reverse(self.page)
 
     def is_open_to(self, request: HttpRequest) -> bool:
         return not self.permission or request.user.has_perm(self.permission)
@@ -122,7 +122,7 @@ def all_places() -> Iterator[tuple[Place | None, Place]]:
             yield place, part
 
 
-def way_to(model: str) -> list[tuple[str, Any]]:
+def way_to(model: str) -> list[tuple[str, str]]:
     """Return the titles and links that lead to the list of a model, such as ``accounts.exchangekey``.
 
     The last one is the list itself. A place of Settings begins with that word, which has no page. A model without a
@@ -140,29 +140,36 @@ def _allowed(place: Place) -> Callable[[HttpRequest], bool]:
 
 
 def _item(place: Place) -> dict[str, Any]:
-    item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": place.link, "permission": _allowed(place)}
+    link = place.link
+    item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": link, "permission": _allowed(place)}
     if place.badge:
         item["badge"] = place.badge
     if place.pages:
-        item["active"] = lambda request: request.path.startswith((str(place.link), place.pages))
+        item["active"] = lambda request: request.path.startswith((link, place.pages))
     return item
 
 
-#: Unfold's menu.
-SIDEBAR = [
-    {"items": [_item(place) for place in DAY]},
-    {"title": "Settings", "items": [_item(place) for place in SETTINGS]},
-]
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return Unfold's menu, for each request: it compares the links some hundred times, and lazy ones are resolved anew
+    each time, which took a quarter of a page.
+    """
+    return [
+        {"items": [_item(place) for place in DAY]},
+        {"title": "Settings", "items": [_item(place) for place in SETTINGS]},
+    ]
 
-#: Unfold's tabs: of the lists by their models, and of pages that are no lists by their names.
-TABS = [
-    {
-        "models": [shown.model for shown in (place, *place.parts) if shown.model],
-        "page": place.page,
-        "items": [
-            {"title": shown.title, "link": shown.link, "permission": _allowed(shown)} for shown in (place, *place.parts)
-        ],
-    }
-    for place in DAY
-    if place.parts
-]
+
+def tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return Unfold's tabs: of the lists by their models, and of pages that are no lists by their names."""
+    return [
+        {
+            "models": [shown.model for shown in (place, *place.parts) if shown.model],
+            "page": place.page,
+            "items": [
+                {"title": shown.title, "link": shown.link, "permission": _allowed(shown)}
+                for shown in (place, *place.parts)
+            ],
+        }
+        for place in DAY
+        if place.parts
+    ]

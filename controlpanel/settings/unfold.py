@@ -3,7 +3,7 @@
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from controlpanel.navigation import SIDEBAR, TABS
+from controlpanel.navigation import sidebar, tabs
 
 #: Of every page.
 SCRIPTS = ("times", "keyboard", "presses", "renewing", "forms", "secrets", "dialogs", "search", "bell")
@@ -44,6 +44,6 @@ UNFOLD = {
             "950": "oklch(26% .045 190)",
         },
     },
-    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": SIDEBAR},
-    "TABS": TABS,
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": sidebar},
+    "TABS": tabs,
 }
