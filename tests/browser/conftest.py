@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Response, StorageStateCookie, sync_playwright
 
 from tests.browser.manager import ROOT, Manager
 from tests.databases import new_database, url_of
@@ -35,12 +35,17 @@ FLAGS = [
 
 @dataclass
 class Demo:
-    """A running demo: its address, the password made for it, and all that it printed."""
+    """A running demo: its address, the password made for it, and all that it printed.
+
+    Attributes:
+        session: the cookies of the user ``admin``, once a test has signed in.
+    """
 
     url: str
     password: str
     output: list[str]
     manager: Manager
+    session: list[StorageStateCookie] = field(default_factory=list)
 
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` prints, with the demo's database and keys."""
@@ -124,9 +129,11 @@ def demo(
         yield demo
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium for the tests of one module: Playwright's event loop must be gone before others use the database."""
+@pytest.fixture(scope="package")
+def browser(migrated_file: str) -> Iterator[Browser]:
+    """A Chromium for all modules here. While Playwright's event loop runs, Django refuses to use the database of the
+    tests' own process, so what the demos need of it is made before.
+    """
     if CHROMIUM is None:
         reason = "Chromium is not installed (Debian: apt-get install chromium)"
         if os.environ.get("BROWSER_TESTS") == "required":
@@ -134,6 +141,31 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.fixture(scope="module")
+def profile(browser: Browser, demo: Demo) -> Iterator[BrowserContext]:
+    """A browser that has loaded the panel's styles and scripts before: loading them takes longer than most tests do."""
+    context = new_profile(browser, demo)
+    yield context
+    context.close()
+
+
+def new_profile(browser: Browser, demo: Demo) -> BrowserContext:
+    return browser.new_context(base_url=demo.url, viewport={"width": 1400, "height": 900})
+
+
+def empty_page(profile: BrowserContext, demo: Demo) -> Page:
+    """A page of a browser that has forgotten, and has closed, all but what it has loaded."""
+    for page in profile.pages:
+        page.close()
+    profile.clear_permissions()
+    profile.clear_cookies()
+    page = profile.new_page()
+    session = profile.new_cdp_session(page)
+    session.send("Storage.clearDataForOrigin", {"origin": demo.url, "storageTypes": "all"})
+    session.detach()
+    return page
 
 
 @pytest.hookimpl(wrapper=True)
@@ -149,10 +181,11 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def page(browser: Browser, demo: Demo) -> Iterator[Page]:
-    """A page of a fresh browser; anything that goes wrong in it, and is not shown, fails the test."""
-    context = browser.new_context(base_url=demo.url, viewport={"width": 1400, "height": 900})
-    page = context.new_page()
+def page(request: pytest.FixtureRequest, browser: Browser, demo: Demo) -> Iterator[Page]:
+    """A page of a browser that nobody has used; anything that goes wrong in it, and is not shown, fails the test."""
+    own = "clock" in request.fixturenames
+    profile = new_profile(browser, demo) if own else request.getfixturevalue("profile")
+    page = empty_page(profile, demo)
     page.set_default_timeout(15_000)
     troubles: list[str] = []
 
@@ -164,8 +197,16 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     yield page
-    context.close()
+    page.close()
+    if own:
+        profile.close()
     assert not troubles
+
+
+@pytest.fixture
+def clock(page: Page) -> None:
+    """Let the page's time be put forward. This goes for a whole browser, so the page has one of its own."""
+    page.clock.install()
 
 
 @pytest.fixture

@@ -30,8 +30,7 @@ class Manager:
         return self
 
     def __exit__(self, *error: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._process.kill()  # it waits for a command, and has nothing to tidy up
         self._process.wait()
 
     def run(self, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from time import monotonic
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
@@ -21,16 +22,29 @@ class Clicks:
 
 
 def sign_in(page: Page, demo: Demo, to: str = "/") -> None:
-    """As the demo's own user."""
-    sign_in_as(page, "admin", demo.password, to)
+    """As the demo's own user: with the session that a test before has begun, or else through the form."""
+    page.context.add_cookies(demo.session)
+    page.goto(to)
+    if "/login/" in page.url:
+        fill_in_sign_in(page, "admin", demo.password)
+    expect_page(page, to)
+    demo.session = page.context.cookies()
 
 
 def sign_in_as(page: Page, username: str, password: str, to: str = "/") -> None:
     """Sign in through a page that requires it; ``/`` leads to the first one."""
     page.goto(to)
+    fill_in_sign_in(page, username, password)
+    expect_page(page, to)
+
+
+def fill_in_sign_in(page: Page, username: str, password: str) -> None:
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
+
+
+def expect_page(page: Page, to: str) -> None:
     expect(page).to_have_url(re.compile("/admin/$" if to == "/" else f"{re.escape(to)}$"))
 
 
@@ -87,6 +101,15 @@ def follow(page: Page, expected: str = "succeeded") -> None:
     expect(page).to_have_url(re.compile(r"/operations/operation/\d+/change/"))
     state = page.locator("#operation h2 .panel-state").first
     expect(state).to_have_text(expected, timeout=60_000)
+
+
+def reload_until(page: Page, thing: Locator, text: str) -> None:
+    """Load the page again and again until it shows the text: by itself it would do so half a minute later."""
+    deadline = monotonic() + 60
+    while text not in thing.inner_text():
+        assert monotonic() < deadline, thing.inner_text()
+        page.wait_for_timeout(250)
+        page.reload()
 
 
 def open_server(page: Page) -> None:

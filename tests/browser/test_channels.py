@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifications.admin.forms import FIELDS_OF_KINDS
-from tests.browser.bots.test_main_job import save, sign_in
 from tests.browser.conftest import Demo
+from tests.browser.steps import save, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -15,8 +15,7 @@ def shown(page: Page) -> set[str]:
 
 
 def test_a_channels_form_shows_the_fields_of_the_chosen_kind(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/notifications/channel/add/")
+    sign_in(page, demo, "/admin/notifications/channel/add/")
     for kind in ("telegram", "slack", "discord", "webhook", "email"):
         page.locator("[name=kind]").select_option(kind)
         own = {name for name, of_kind in FIELDS_OF_KINDS.items() if of_kind == kind}

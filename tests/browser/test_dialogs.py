@@ -23,10 +23,8 @@ def running_bot(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def on_bot(page: Page, demo: Demo, running_bot: str) -> Page:
-    """The bot's page, with a clock that can be put forward."""
-    sign_in(page, demo)
-    page.clock.install()
-    page.goto(running_bot)
+    """The bot's page."""
+    sign_in(page, demo, running_bot)
     return page
 
 
@@ -81,6 +79,7 @@ def test_on_a_phone_the_menu_fits_and_says_what_each_reason_is_about(on_bot: Pag
     expect(reason.locator("xpath=..").locator("[aria-disabled]", has_text=re.compile(r"Deploy\s*$"))).to_be_visible()
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_page_does_not_renew_itself_under_an_open_menu_or_dialog(on_bot: Page) -> None:
     asked: list[str] = []
     on_bot.on("request", lambda request: asked.append(request.url) if request.url == on_bot.url else None)
@@ -100,6 +99,7 @@ def test_a_page_does_not_renew_itself_under_an_open_menu_or_dialog(on_bot: Page)
     assert asked
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_button_keeps_the_keyboard_when_its_part_of_the_page_is_renewed(on_bot: Page) -> None:
     stop = actions(on_bot).get_by_role("link", name="Stop", exact=True)
     stop.focus()
@@ -159,8 +159,7 @@ def test_results_are_chosen_by_arrow_keys_and_what_is_not_there_is_said(page: Pa
 
 
 def test_a_question_mark_lists_the_shortcuts_unless_it_is_typed(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.keyboard.press("?")
     shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(shortcuts.get_by_role("button", name="Close")).to_be_focused()
@@ -180,8 +179,7 @@ def test_a_question_mark_lists_the_shortcuts_unless_it_is_typed(page: Page, demo
 
 
 def test_ctrl_enter_saves_a_form(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/accounts/client/add/")
+    sign_in(page, demo, "/admin/accounts/client/add/")
     page.locator("[name=name]").fill("Saved by Keyboard")
     page.locator("select[name=server]").select_option(label="Sandbox")
     page.keyboard.press("Control+Enter")

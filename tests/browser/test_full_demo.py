@@ -10,7 +10,11 @@ from tests.browser.conftest import Demo, running_demo
 from tests.browser.steps import sign_in
 
 #: Two weeks are lived through before it opens.
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.full("the two weeks of the whole demo: a plain one in a shorter run"),
+]
 
 #: Of how many kinds the demo has an incident.
 KINDS = (

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import operate, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("a demo of its own: home is among all pages in a shorter run")]
 
 #: Reads what the worker reads every five minutes, and reports whether that has figures by now.
 READ = (
@@ -21,8 +21,7 @@ READ = (
 
 
 def test_home_and_markets_show_how_the_demo_does(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()
     operate(page, "Deploy")
     demo.manage("client", "push", "1")
@@ -52,10 +51,9 @@ def test_home_and_markets_show_how_the_demo_does(page: Page, demo: Demo, shoot: 
     expect(page).to_have_title("Sharp · Paper Maker: performance | Perch · Hummingbot control panel")
 
 
+@pytest.mark.usefixtures("clock")
 def test_home_refreshes_itself_while_it_is_idle(page: Page, demo: Demo) -> None:
     sign_in(page, demo)
-    page.clock.install()
-    page.goto("/admin/")
     with page.expect_response("**/admin/now/**") as answer:
         page.clock.fast_forward(26_000)
     assert answer.value.ok

@@ -12,15 +12,14 @@ from tests.browser.conftest import Demo
 from tests.browser.steps import sign_in
 
 __all__ = ["hunted"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("a table of keys: the import without a browser")]
 
 
 @pytest.mark.usefixtures("hunted")
 def test_a_file_is_checked_fixed_and_saved_without_selecting_it_twice(
     page: Page, demo: Demo, tmp_path: Path, shoot: Callable[[str], None]
 ) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/accounts/client/")
+    sign_in(page, demo, "/admin/accounts/client/")
     page.get_by_role("link", name="Import").click()
     choose(page, tmp_path / "clients.csv", "name,server\nImported One,Sandbox\nImported Two,Sandbox")
     check_and_save(page)

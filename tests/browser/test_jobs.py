@@ -8,9 +8,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import Clicks, action, setting, sign_in
+from tests.browser.steps import Clicks, action, reload_until, setting, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.full("clicks of each job of a day: what they lead to without a browser"),
+]
 
 SIZES = {"desktop": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 MAKER, SPREAD = "Paper Maker", "Sharp Spread"
@@ -246,4 +250,4 @@ def test_all_bots_of_a_client_are_stopped_in_three_clicks_and_its_name(
     page.goto("/admin/bots/bot/")
     for name in (MAKER, SPREAD):
         row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
-        expect(row).to_contain_text("stopped", timeout=60_000)
+        reload_until(page, row, "stopped")

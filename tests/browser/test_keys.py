@@ -25,8 +25,7 @@ def confirm(page: Page, label: str) -> None:
 
 
 def test_a_connectors_form_has_labels_and_offers_its_choices(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/accounts/exchangekey/add/")
+    sign_in(page, demo, "/admin/accounts/exchangekey/add/")
     page.locator("select[name=client]").select_option(label="Sharp")
     page.locator("select[name=connector]").select_option("hyperliquid")
     expect(page.get_by_label(re.compile("^Account's wallet address"))).to_have_attribute("type", "password")
@@ -36,11 +35,11 @@ def test_a_connectors_form_has_labels_and_offers_its_choices(page: Page, demo: D
     expect(page.get_by_text("Paper trade uses simulated money and needs no key")).to_be_visible()
 
 
+@pytest.mark.full("a key is tried and rotated: its pages without a browser")
 def test_a_key_is_tried_and_rotated_together_with_the_bot_that_has_it(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread", exact=True).click()
     operate(page, "Deploy")
     open_key(page)

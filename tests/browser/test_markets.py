@@ -15,7 +15,11 @@ from tests.browser.conftest import Demo
 from tests.browser.steps import open_bot, operate, save, sign_in
 from tests.browser.test_every_page import Walk
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.full("quotes, trades and reports: their pages without a browser"),
+]
 
 BOT = "Sharp Spread"
 #: What the worker does each minute; prints how many trades there are.
@@ -41,7 +45,7 @@ SCHEMES = ("light", "dark")
 @pytest.fixture
 def walk(page: Page) -> Iterator[Walk]:
     """Looks at pages of the panel in each width and theme; what it finds wrong fails the test."""
-    walk = Walk(page, full=False)
+    walk = Walk(page, full=True)
     yield walk
     assert walk.wrong == []
 

@@ -36,6 +36,7 @@ def focused(page: Page) -> Locator:
     return page.locator(":focus")
 
 
+@pytest.mark.full("the onboarding with mistakes: once without any in a shorter run")
 def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middle(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.browser.bots.test_main_job import sign_in
 from tests.browser.conftest import Demo
+from tests.browser.steps import sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("lists that renew themselves: a bot's page in a shorter run")]
 
 #: So that a list is longer than the window.
 MANY = """
@@ -41,10 +41,9 @@ def running(demo: Demo) -> None:
 
 
 @pytest.fixture
-def watched(page: Page, demo: Demo, running: None) -> None:
+def watched(page: Page, demo: Demo, running: None, clock: None) -> None:
     """A watched page, with a clock that can be put forward."""
     sign_in(page, demo)
-    page.clock.install()
 
 
 def is_renewal(request: Request) -> bool:
@@ -175,8 +174,7 @@ def test_a_list_stays_where_it_was_scrolled_to(page: Page, demo: Demo) -> None:
 
 
 def test_what_was_submitted_in_a_list_is_followed_to_its_end_on_the_page_of_its_batch(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.locator("#action-toggle").check()
     page.locator("select[name=action]").select_option("check_bot")
     page.get_by_role("button", name="Run").click()

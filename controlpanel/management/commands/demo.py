@@ -33,6 +33,8 @@ PATIENCE = 60
 #: The sandbox's state, and which database has the clients that belong to it.
 STATE, PREPARED = "sandbox.json", "prepared"
 Part = subprocess.Popen[bytes]
+#: How the web server is called among the parts.
+WEB = "the web server"
 
 #: The sample client's second bot: a controller that trades on paper.
 MAKER = {
@@ -104,9 +106,9 @@ class Command(BaseCommand):
             if self._is_prepared():
                 os.environ[MARK] = str(os.getpid())
             self._say("Starting the sandbox, the worker and the web server ...")
+            parts[WEB] = self._start_web(port)
             self._start_background(parts)
             password = self._make_user()
-            parts["the web server"] = self._start_web(port)
             self._wait_for(parts, f"http://127.0.0.1:{port}/healthz")
             self._say(
                 f"\n  The panel      {self.style.SUCCESS(f'http://127.0.0.1:{port}/')}\n"
@@ -250,8 +252,11 @@ def _check_alive(parts: dict[str, Part]) -> None:
 
 
 def _end(parts: dict[str, Part]) -> None:
-    for part in reversed(parts.values()):
-        part.terminate()
+    for name, part in reversed(parts.items()):
+        if name == WEB and part.poll() is None:
+            os.killpg(part.pid, signal.SIGKILL)  # it has nothing to finish, and takes seconds to end by itself
+        else:
+            part.terminate()
     deadline = time.monotonic() + 10
     for part in parts.values():
         try:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import enter_bot, open_server, open_settings, operate, setting, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("a strategy from the server: its forms without a browser")]
 
 
 def test_a_servers_controller_is_used_and_its_amounts_are_checked(

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.browser
 SPREAD = (ROOT / "bots" / "strategies" / "bundled_scripts" / "spread.py").read_text()
 
 
+@pytest.mark.full("files in the editor: its keys in a shorter run")
 def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_file_has_it(
     page: Page, demo: Demo, shoot: Callable[[str], None], tmp_path: Path
 ) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/strategy/add/")
+    sign_in(page, demo, "/admin/bots/strategy/add/")
     editor = page.get_by_role("textbox", name="Source")
     expect(editor).to_be_visible()
     expect(page.locator("textarea[name=source]")).not_to_be_visible()
@@ -57,8 +57,7 @@ def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_fil
 
 
 def test_the_keyboard_is_not_caught_in_the_editor(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/strategy/add/")
+    sign_in(page, demo, "/admin/bots/strategy/add/")
     editor = page.get_by_role("textbox", name="Source")
     page.get_by_text("Source", exact=True).click()
     expect(editor).to_be_focused()
@@ -73,8 +72,7 @@ def test_the_keyboard_is_not_caught_in_the_editor(page: Page, demo: Demo) -> Non
 
 
 def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
     page.get_by_role("link", name="Settings", exact=True).click()
     amount = page.get_by_label("Order amount").locator("visible=true").first
@@ -101,9 +99,9 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     expect(page.get_by_label("Bid spread").locator("visible=true").first).to_have_value("0.4 %")
 
 
+@pytest.mark.full("several bots at once: the forms without a browser")
 def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Clone bot").click()
@@ -135,8 +133,7 @@ def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callab
 
 
 def test_leaving_unsaved_input_needs_confirmation(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Paper Maker").click()
     page.get_by_role("link", name="Settings", exact=True).click()
     page.locator("[name=name]").fill("Paper Mill")

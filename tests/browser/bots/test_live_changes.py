@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import ask, confirm, enter_bot, open_bot, open_settings, operate, setting, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("each change while a bot runs: its pages without a browser")]
 
 
 def row(page: Page, label: str) -> Locator:

@@ -127,11 +127,11 @@ def test_a_client_is_onboarded_and_its_bot_runs_stops_starts_and_is_archived(
     shoot("operations")
 
 
+@pytest.mark.full("a failure and its retry: its page without a browser")
 def test_an_operation_that_fails_shows_the_cause_the_remedy_and_a_retry(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/accounts/server/1/change/")
+    sign_in(page, demo, "/admin/accounts/server/1/change/")
     page.locator("[name=password]").fill("wrong password")
     page.get_by_role("button", name="Save and continue editing").click()
     operate(page, "Check connection", expected="failed")

@@ -9,7 +9,7 @@ from bots.strategies.bundled import BUNDLED
 from tests.browser.conftest import Demo
 from tests.browser.steps import enter_bot, open_bot, open_settings, operate, save, setting, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("a bot of each strategy: one of them in the main job")]
 
 #: What the form can't fill in on its own, by the labels that a user reads.
 ENTERED = {

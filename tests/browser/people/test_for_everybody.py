@@ -114,8 +114,7 @@ def test_on_a_phone_the_filters_keep_the_focus_until_they_are_closed(page: Page,
 
 
 def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/bots/bot/")
+    sign_in(page, demo, "/admin/bots/bot/")
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
@@ -138,8 +137,7 @@ def test_the_menu_can_be_skipped_and_the_panel_be_used_without_a_mouse(page: Pag
 
 
 def test_a_word_leads_to_its_meaning(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/accounts/server/1/change/")
+    sign_in(page, demo, "/admin/accounts/server/1/change/")
     page.get_by_role("link", name="MQTT").click()
     expect(page).to_have_url(f"{demo.url}/admin/glossary/#mqtt")
     expect(page.locator(":target")).to_contain_text("Without it, bots can't be stopped")

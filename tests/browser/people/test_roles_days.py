@@ -56,9 +56,9 @@ def menu(page: Page) -> list[str]:
     return page.locator("#nav-sidebar a[href^='/admin/'] span:not(.material-symbols-outlined)").all_inner_texts()
 
 
+@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: Page, demo: Demo) -> None:
-    sign_in(page, demo)
-    page.goto("/admin/auth/user/add/")
+    sign_in(page, demo, "/admin/auth/user/add/")
     page.get_by_label("Username").fill("olivia")
     page.locator("select[name=role]").select_option(label="Operator")
     page.locator("[name=password1]").fill(PASSWORD)
@@ -76,6 +76,7 @@ def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: P
     assert "Users" not in menu(page)
 
 
+@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_operator_stops_starts_and_redeploys_any_clients_bot(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
@@ -89,6 +90,7 @@ def test_an_operator_stops_starts_and_redeploys_any_clients_bot(
     expect(page.get_by_role("row").filter(has_text="otto").first).to_be_visible()
 
 
+@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
