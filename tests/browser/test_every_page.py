@@ -25,10 +25,12 @@ from tests.browser.steps import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-#: Width and theme, and whether axe checks it. What the two in between have in neither of the others is the wide menu in
-#: the dark and the narrow one in the light, which every page has alike: they are checked on the first one. The two in
-#: between belong to a full run. A shorter one checks all but the first page in one of the others only, by turns.
-VARIANTS = [(1400, "light", True), (1400, "dark", False), (390, "dark", True), (390, "light", False)]
+#: Width and theme.
+VARIANTS = [(1400, "light"), (1400, "dark"), (390, "dark"), (390, "light")]
+#: Those that axe checks. What the others have in neither of them is the wide menu in the dark and the narrow one in the
+#: light, which every page has alike: they are checked on the first one. The others belong to a full run. A shorter one
+#: checks each page but the first in one of these two, by turns.
+BY_AXE = [VARIANTS[0], VARIANTS[2]]
 FIRST = "index"
 #: Pages of one template whose objects only change its words: axe checks the first one, in a full run all.
 ALIKE = ("_history", "_delete")
@@ -264,10 +266,11 @@ class Walk:
             self.page.evaluate(Axe().axe_script)
         whole = self.full or name == FIRST
         self.turn += 1
+        by_axe = VARIANTS if name == FIRST else BY_AXE if self.full else [BY_AXE[self.turn % 2]]
         # A color on its way from one theme to the other is neither's.
         self.page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
-        for number, (width, theme, by_axe) in enumerate(VARIANTS):
-            if not (by_axe or self.full or self.folder):
+        for width, theme in VARIANTS:
+            if (width, theme) not in BY_AXE and not (self.full or self.folder):
                 continue
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
@@ -284,7 +287,7 @@ class Walk:
                 high = self.page.evaluate("document.documentElement.scrollHeight")
                 self.page.set_viewport_size({"width": width, "height": max(900, high)})
                 self.page.screenshot(path=Path(self.folder) / f"{name}-{width}-{theme}.png")
-            if not examined or not (by_axe or name == FIRST) or not (whole or number == self.turn % 2 * 2):
+            if not examined or (width, theme) not in by_axe:
                 continue
             # Loading all styles again takes a quarter of the time, for rules on sound, video and orientation alone.
             rules = ALL_RULES if whole or self.is_new(name, ALIKE_IN_COLOR) else ALL_BUT_CONTRAST
@@ -334,8 +337,8 @@ def test_every_page_works_fits_and_can_be_read_by_everybody(
     sign_in(page, demo)
     walk.everywhere("/admin/")
 
-    empty = [*walk.lists.items()] if walk.full else [*walk.lists.items()][:1]  # all empty lists share one template
-    for number, (name, path) in enumerate(empty):
+    lists = [*walk.lists.items()] if walk.full else [*walk.lists.items()][:1]  # all empty ones share one template
+    for number, (name, path) in enumerate(lists):
         page.goto(f"{path}?q=nothing-is-called-so")
         walk.look_at(f"{name}-empty", examined=number == 0)
     for model, actions in ASKED_OF_LISTS.items():
