@@ -61,7 +61,8 @@ class LogRecord(logging.LogRecord):
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
         if text:
-            text = textwrap.indent("\n".join(map(escaped, without_secret_links(text).split("\n"))), "  ", lambda _: True)
+            lines = without_secret_links(text).split("\n")
+            text = textwrap.indent("\n".join(map(escaped, lines)), "  ", lambda line: True)
         self._exc_text = text
 
 

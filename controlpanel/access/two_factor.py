@@ -88,7 +88,7 @@ def _device(request: HttpRequest, devices: QuerySet[SecondFactor]) -> SecondFact
 
 
 def _mark(device: SecondFactor) -> str:
-    return salted_hmac("second factor begun", device.key, algorithm="sha256").hexdigest()
+    return salted_hmac("second factor begun", str(device.key), algorithm="sha256").hexdigest()
 
 
 def _act(request: HttpRequest, device: SecondFactor) -> HttpResponse:

@@ -5,9 +5,9 @@ from json_api.models.token import EXPIRES_SOON, STALE_AFTER, Scope, Token, token
 from json_api.models.webhook import MAX_SUBJECT, SECRET_PREFIX, EventType, LastNotifiedState, Webhook, WebhookDelivery
 
 __all__ = [
+    "EXPIRES_SOON",
     "MAX_SUBJECT",
     "SECRET_PREFIX",
-    "EXPIRES_SOON",
     "STALE_AFTER",
     "EventType",
     "IdempotencyRecord",

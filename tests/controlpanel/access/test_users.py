@@ -96,7 +96,11 @@ def test_what_a_group_may_is_changed_by_superusers_alone(granted, browse, make_u
     every = {"name": "Any", "permissions": [permission.pk for permission in Permission.objects.all()]}
     pages = [
         reverse("admin:auth_group_add"),
-        *(reverse(f"admin:auth_group_{act}", args=[group.pk]) for act in ("change", "delete") for group in (viewer, own)),
+        *(
+            reverse(f"admin:auth_group_{act}", args=[group.pk])
+            for act in ("change", "delete")
+            for group in (viewer, own)
+        ),
     ]
     before = list(Group.objects.order_by("pk").values("name", "permissions"))
     for page in pages:

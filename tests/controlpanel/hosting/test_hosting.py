@@ -177,13 +177,13 @@ def test_gunicorn_goes_by_the_env_file_too(tmp_path):
 
 def test_gunicorn_believes_no_process_of_its_machine(tmp_path):
     """A header that names the scheme, or another beginning of all addresses: TRUSTED_PROXIES alone decides."""
-    (tmp_path / "told.py").write_text(
+    (tmp_path / "echo.py").write_text(
         "def application(environ, start):\n"
         "    start('200 OK', [])\n"
         "    return [f\"{environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']!r} {environ['PATH_INFO']}\".encode()]\n"
     )
     served = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--pythonpath", str(tmp_path), "told"],
+        [sys.executable, "-m", "gunicorn", "--pythonpath", str(tmp_path), "echo"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **NEEDED, "BIND": "127.0.0.1:0", "WEB_CONCURRENCY": "1"},
         stderr=subprocess.PIPE,
