@@ -20,7 +20,7 @@ from bots.reporting.next_step import next_summary
 from controlpanel.places.bots_with_alerts import bots_with_alerts
 from controlpanel.places.fix_links import Step, Urgency, fix_links, steps_of, steps_to, who_can_fix
 from controlpanel.places.incident_groups import GroupImpact, IncidentGroup, groups_of, names_of_servers
-from core.capped_count import capped_count
+from core.rows.capped_count import capped_count
 from core.visibility import AnyUser
 from json_api.models import EXPIRES_SOON, STALE_AFTER, Token
 from notifications.impact import NO_IMPACT, Impact, impacts

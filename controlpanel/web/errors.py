@@ -70,7 +70,7 @@ class AddressMiddleware:
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Render the failure of Django's CSRF check: the form has no valid token, or its origin is not trusted."""
     if not reason.startswith("CSRF "):
-        from controlpanel.proxies import origin_refused
+        from controlpanel.web.proxies import origin_refused
 
         return origin_refused(request)
     return error_page(
