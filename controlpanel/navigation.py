@@ -150,7 +150,7 @@ def _item(place: Place) -> dict[str, Any]:
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return Unfold's menu, for each request: it compares the links some hundred times, and lazy ones are resolved anew
+    """Return Unfold's menu, for each request: it compares the links some hundred times, and lazy ones would be resolved
     each time, which took a quarter of a page.
     """
     return [
