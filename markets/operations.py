@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from accounts.links import server_page
 from accounts.models import Client
 from accounts.operations import server_group

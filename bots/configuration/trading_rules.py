@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from accounts.models import Server
 from bots.models import Bot, MarketListing, TradingRules
 from bots.problems import PairNotListed, TradingRuleBroken

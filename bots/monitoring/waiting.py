@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from accounts.models import Server
 from bots.monitoring.snapshot import Snapshot, place_of
 from core.problems.server import FAILURES

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.urls import reverse
 
-from accounts.connection import check_engines, sign_in
+from accounts.servers.connection import check_engines, sign_in
 from accounts.links import key_page, server_page
 from accounts.models import Server
 from accounts.operations import owner, server_group

@@ -11,7 +11,7 @@ lost.
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from accounts.profiles import uses_no_key
 from bots.models import Bot, BotState, Deployment, EmergencyStop, StrategyKind
 from bots.monitoring.evidence import read_live, read_logs
