@@ -133,8 +133,8 @@ OTHERS = pytest.mark.full("the same fault and operation with the other strategy,
 
 
 def cases() -> Iterator[Any]:
-    """Each fault with each operation, strategy and view of it. A shorter run has each fault with each operation once, with
-    the strategies and views in turn.
+    """Each fault with each operation, strategy and view of it. A shorter run has each fault with each operation once,
+    with the strategies and views in turn.
     """
     each = product(enumerate(FAULTS), enumerate(KINDS), enumerate(["script", "controller"]), [True, False])
     for (number, fault), (kind_number, kind), (strategy_number, strategy), seen in each:
