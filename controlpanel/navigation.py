@@ -3,7 +3,7 @@
 The menu, the tabs of a place, the way to a page in its header and the search all read this one table.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,40 +148,39 @@ def way_to(model: str) -> list[tuple[str, str]]:
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return Unfold's menu, for each request: it compares the links many times, and lazy ones are resolved anew each
-    time.
+    """Return Unfold's menu, for each request and its user: Unfold compares the links many times, and would resolve lazy
+    ones anew each time.
     """
-    return [_group("", DAY), _group("Settings", SETTINGS)]
+    return [_group("", DAY, request), _group("Settings", SETTINGS, request)]
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     """Return Unfold's tabs of the place that the request is in: of the lists by their models, and of pages that are no
     lists by their names. Unfold compares each link of the menu with those of every place that it is given.
     """
-    return [_tabs_of(place) for place in DAY if place.parts and place.has(request)]
+    return [_tabs_of(place, request) for place in DAY if place.parts and place.has(request)]
 
 
-def _tabs_of(place: Place) -> dict[str, Any]:
-    return {
-        "models": [shown.model for shown in place.lists if shown.model],
-        "page": place.page,
-        "items": [{"title": shown.title, "link": shown.link, "permission": _allowed(shown)} for shown in place.lists],
-    }
+def _group(title: str, places: tuple[Place, ...], request: HttpRequest) -> dict[str, Any]:
+    return _EMPTY_GROUP | {"title": title, "items": [_item(place, request) for place in open_to(request, places)]}
 
 
-def _group(title: str, places: tuple[Place, ...]) -> dict[str, Any]:
-    return _EMPTY_GROUP | {"title": title, "items": [_item(place) for place in places]}
-
-
-def _item(place: Place) -> dict[str, Any]:
-    link = place.link
-    item = _EMPTY_ITEM | {"title": place.title, "icon": place.icon, "link": link, "permission": _allowed(place)}
+def _item(place: Place, request: HttpRequest) -> dict[str, Any]:
+    item = _EMPTY_ITEM | {"title": place.title, "icon": place.icon, "link": place.link}
     if place.badge:
         item["badge"] = place.badge
     if place.pages:
-        item["active"] = lambda request: request.path.startswith((link, place.pages))
+        item["active"] = request.path.startswith((item["link"], place.pages))
     return item
 
 
-def _allowed(place: Place) -> Callable[[HttpRequest], bool]:
-    return lambda request: place.is_open_to(request)
+def _tabs_of(place: Place, request: HttpRequest) -> dict[str, Any]:
+    return {
+        "models": [shown.model for shown in place.lists if shown.model],
+        "page": place.page,
+        "items": [_EMPTY_ITEM | {"title": p.title, "link": p.link} for p in open_to(request, place.lists)],
+    }
+
+
+def open_to(request: HttpRequest, places: tuple[Place, ...]) -> list[Place]:
+    return [place for place in places if place.is_open_to(request)]
