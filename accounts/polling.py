@@ -20,7 +20,7 @@ from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
 from accounts.models import Server
-from core.log_context import logging_about
+from core.logs.context import logging_about
 
 logger = logging.getLogger(__name__)
 

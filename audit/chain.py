@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from audit.models import NOTHING_BEFORE, AuditEvent, ChainHead
 from core.acting import note
-from core.bulk_update import update_each
+from core.rows.bulk_update import update_each
 
 #: Rows that are sealed, pruned or read at once.
 BATCH = 500

@@ -13,10 +13,20 @@ CHANGED = "changed"
 #: Columns that hold a secret or its hash without being encrypted.
 SECRET_NAMES = frozenset({"password", "hash", "token_hash", "secret_hash", "key"})
 #: Columns that follow from a secret, a sign-in or a look: they say nothing that those do not.
-DERIVED = frozenset({"fingerprint", "hint", "previous_values", "last_login", "date_joined", "opened_at", "read_at"})
+DERIVED = frozenset(
+    {
+        *("fingerprint", "hint", "previous_values", "last_login", "date_joined", "opened_at", "read_at"),
+        "throttling_failure_timestamp",
+    }
+)
 
 #: What people call these columns.
-LABELS = {"encrypted_values": "API key"}
+LABELS = {
+    "encrypted_values": "API key",
+    "last_step": "Step of the last code",
+    "recovery_hashes": "Recovery codes",
+    "throttling_failure_count": "Wrong codes in a row",
+}
 
 Change = tuple[str, str, str]
 

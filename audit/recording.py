@@ -25,7 +25,7 @@ from audit.changes import changes_between
 from audit.models import AuditEvent, Outcome
 from core.acting import Actor, Door, current_actor, noted, refused
 from core.http import client_address
-from core.request_id import current_request_id
+from core.logs.request_id import current_request_id
 from hummingbot_api.text import truncate
 from operations.models import MAX_LABEL, Operation, State, ended
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import ClientStatus, ExchangeKey
 from bots.models import Bot
-from core.bulk_update import update_each
+from core.rows.bulk_update import update_each
 
 #: Bots that are compared in one run of the task.
 MOST = 500

@@ -7,8 +7,8 @@ from django.apps import apps as installed
 from django.conf import settings
 from django.db.models.signals import post_migrate
 
+from core.logs.records import LogRecord
 from core.migrating import acting_as_panel, is_up_to_date
-from core.secret_links import LogRecord
 from core.version import VERSION
 
 

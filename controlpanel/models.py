@@ -19,7 +19,7 @@ from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
 from core.encryption import EncryptedTextField, fingerprint
-from notifications.outbox import Outgoing
+from notifications.sending.outbox import Outgoing
 
 RECOVERY_CODES = 10
 #: After so many wrong codes the pause doubles no more: 256 seconds.

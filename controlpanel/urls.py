@@ -19,7 +19,7 @@ from controlpanel.places.home import home_now
 from controlpanel.places.markets import markets
 from controlpanel.places.search import search
 from core.admin.live_pages import redirect_to_login
-from core.secret_links import secret_path
+from core.logs.secret_links import secret_path
 from json_api.api import api
 
 urlpatterns = [
@@ -52,6 +52,6 @@ if settings.DEMO:
     asked = require_http_methods(["GET", "POST"])(reset)
     urlpatterns.insert(0, path("admin/demo/reset/", redirect_to_login(admin.site.admin_view(asked)), name="demo_reset"))
 
-handler400 = "controlpanel.errors.bad_request"
-handler403 = "controlpanel.errors.not_allowed"
-handler404 = "controlpanel.errors.not_found"
+handler400 = "controlpanel.web.errors.bad_request"
+handler403 = "controlpanel.web.errors.not_allowed"
+handler404 = "controlpanel.web.errors.not_found"

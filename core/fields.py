@@ -8,7 +8,7 @@ from django import forms
 from django.db import models
 from django.forms.fields import InvalidJSONInput
 
-from core.strict_json import read_json
+from core.input.strict_json import read_json
 
 
 class JsonField(forms.JSONField):

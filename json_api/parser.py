@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja.parser import Parser
 
-from core.strict_json import read_json
+from core.input.strict_json import read_json
 from hummingbot_api.text import truncate
 from json_api.problems import ContentTypeRefused
 

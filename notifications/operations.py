@@ -1,8 +1,8 @@
 """What the panel does with channels: a test message, whose outcome is seen at once."""
 
-from notifications.channels.dispatch import deliver
-from notifications.messages import sample_message
 from notifications.models import Channel
+from notifications.sending.channels.dispatch import deliver
+from notifications.sending.messages import sample_message
 from operations.kinds import OperationType, StepContext, StepDefinition, register
 
 

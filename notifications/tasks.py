@@ -5,9 +5,9 @@ from datetime import timedelta
 from django.utils import timezone
 from huey.contrib.djhuey import db_task
 
-from notifications.delivery import outbox
-from notifications.detection import detect
 from notifications.models import Incident
+from notifications.sending.delivery import outbox
+from notifications.watching.detection import detect
 
 #: Resolved incidents are pruned after this time.
 KEPT = timedelta(days=90)

@@ -27,10 +27,10 @@ from django.db.models import Case, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.log_context import ABOUT, logging_about
+from core.logs.context import ABOUT, logging_about
+from core.logs.request_id import request_id_is
 from core.problems import Problem
 from core.problems.server import FAILURES, problem_of
-from core.request_id import request_id_is
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState, ended

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 
 from core.acting import note
-from core.request_id import current_request_id
+from core.logs.request_id import current_request_id
 from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks

@@ -10,7 +10,7 @@ from django.utils.datastructures import MultiValueDict
 from accounts.drafts import draft_drop, draft_keep, draft_of, mark_for
 from accounts.models.form_draft import FormDraft
 from core.admin.base import PanelAdmin
-from core.widgets import SecretInput
+from core.admin.widgets import SecretInput
 
 KEPT = "Kept, encrypted. Leave this empty to use what you entered, or enter another value."
 

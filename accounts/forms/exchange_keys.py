@@ -17,8 +17,8 @@ from unfold.widgets import (
 from accounts.balances.minimums import describe, read_minimums
 from accounts.keys import PAPER_NEEDS_NO_KEY, UNBROKEN, VERBATIM, read_key
 from accounts.models import ExchangeKey, Server
+from core.admin.widgets import SecretInput
 from core.exchanges import exchange_name, title_of, wording_of
-from core.widgets import SecretInput
 from hummingbot_api.connectors import (
     KNOWN_CONNECTORS,
     PAPER_TRADE,

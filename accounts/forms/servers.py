@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.models import Server
+from core.admin.widgets import SecretInput
 from core.encryption import Unreadable
-from core.widgets import SecretInput
 from hummingbot_api.http.urls import check_base_url
 
 

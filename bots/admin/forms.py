@@ -20,10 +20,10 @@ from bots.configuration.json_text import parse_settings
 from bots.configuration.preview import as_json
 from bots.models import LIMITS, RESTARTING, Bot, Strategy
 from bots.strategies.schema import Setting, setting_errors, settings_in
+from core.admin.widgets import CodeEditor
 from core.exchanges import title_of
 from core.fields import JsonField
-from core.numbers import as_percent, read_number
-from core.widgets import CodeEditor
+from core.input.numbers import as_percent, read_number
 from hummingbot_api.connectors import AccountType, market_of
 
 NUMBERS = {"integer", "number"}

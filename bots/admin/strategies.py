@@ -16,8 +16,8 @@ from bots.strategies.schema import Setting, settings_in
 from bots.strategies.source import read_script
 from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import OwnFieldsMixin
+from core.admin.widgets import CodeEditor
 from core.visibility import sees_every_client
-from core.widgets import CodeEditor
 
 #: A user who may write a script can run code with clients' keys.
 WRITE_SCRIPT = "bots.write_script"

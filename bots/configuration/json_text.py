@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from core.strict_json import read_json
+from core.input.strict_json import read_json
 
 
 def parse_settings(text: str) -> dict[str, Any]:

@@ -36,6 +36,11 @@ DEFINITION = ("server", "strategy", "connector", "trading_pair", "settings", "im
 OBSERVED = {"deployment", "compared_at", "differs", "runs_older_key", *OBSERVED_RESTARTS}
 
 
+def _drawdown_limit(name: str, stopped: str) -> models.DecimalField:
+    help_text = f"Controllers only. Stops {stopped} at this loss, in the quote asset."
+    return models.DecimalField(name, max_digits=20, decimal_places=8, null=True, blank=True, help_text=help_text)
+
+
 class Bot(Restarting):
     """The definition of a bot: the desired state. Its deployments record what was done."""
 
@@ -56,22 +61,8 @@ class Bot(Restarting):
     headless = models.BooleanField(
         default=True, help_text="Runs without a terminal. Only a headless bot connects to MQTT automatically."
     )
-    max_global_drawdown_quote = models.DecimalField(
-        "global drawdown limit",
-        max_digits=20,
-        decimal_places=8,
-        null=True,
-        blank=True,
-        help_text="Controllers only. Stops the whole bot at this loss, in the quote asset.",
-    )
-    max_controller_drawdown_quote = models.DecimalField(
-        "controller drawdown limit",
-        max_digits=20,
-        decimal_places=8,
-        null=True,
-        blank=True,
-        help_text="Controllers only. Stops one controller at this loss, in the quote asset.",
-    )
+    max_global_drawdown_quote = _drawdown_limit("global drawdown limit", "the whole bot")
+    max_controller_drawdown_quote = _drawdown_limit("controller drawdown limit", "one controller")
     deployment = models.ForeignKey(
         Deployment,
         null=True,

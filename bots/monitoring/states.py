@@ -9,7 +9,7 @@ from django.db import transaction
 from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.snapshot import Snapshot, state_in
-from core.bulk_update import among, update_each
+from core.rows.bulk_update import among, update_each
 
 #: The columns that a poll may change besides the time.
 COLUMNS = ("observed_state", "instance_name", "exposed_since", "verified_at", "pnl_quote", "volume_quote")

@@ -23,9 +23,9 @@ from django.utils.http import urlsafe_base64_encode
 
 from controlpanel.access.passwords import WelcomeForm
 from controlpanel.models import Invitation
-from notifications.channels.email import send_text
-from notifications.messages import utc
-from notifications.outbox import DeliveryState, Outbox
+from notifications.sending.channels.email import send_text
+from notifications.sending.messages import utc
+from notifications.sending.outbox import DeliveryState, Outbox
 
 
 class InvitationTokens(PasswordResetTokenGenerator):

@@ -12,9 +12,9 @@ from controlpanel.access.invitations import is_mailed
 from controlpanel.models import SignInNotice
 from core.acting import current_actor
 from core.http import client_address
-from notifications.channels.email import send_text
-from notifications.messages import utc
-from notifications.outbox import DeliveryState, Outbox
+from notifications.sending.channels.email import send_text
+from notifications.sending.messages import utc
+from notifications.sending.outbox import DeliveryState, Outbox
 
 #: What was sent or given up is kept for so long.
 KEPT = timedelta(days=30)

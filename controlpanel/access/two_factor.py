@@ -8,9 +8,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.crypto import salted_hmac
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 from django_otp import login as remember_device
@@ -22,6 +24,8 @@ from controlpanel.models import SecondFactor
 from core.second_factor import needs_second_factor
 
 NO_CODE = "Enter the current code from your authenticator app."
+#: In the session that began to set a second factor up: the mark of its key, which no other session shows.
+BEGUN = "second_factor_begun"
 WRONG_CODE = "This code is wrong or already used. Wait for the next one, then try again."
 
 
@@ -61,17 +65,30 @@ class CodeForm(forms.Form):
 def second_factor(request: HttpRequest) -> HttpResponse:
     """Show the second factor's state on GET; on POST, set it up, or act with a code: confirm, renew, remove."""
     if request.method == "GET":
-        return _page(request, SecondFactor.objects.filter(user=request.user.pk).first())
+        return _page(request, _device(request, SecondFactor.objects.all()))
     if request.POST.get("act") == "begin":
         SecondFactor.objects.filter(user=request.user, confirmed=False).delete()
-        SecondFactor.objects.get_or_create(user=request.user)
+        device, _ = SecondFactor.objects.get_or_create(user=request.user)
+        request.session[BEGUN] = _mark(device)
         return redirect("second_factor")
     with transaction.atomic():
-        device = SecondFactor.objects.select_for_update().filter(user=request.user.pk).first()
+        device = _device(request, SecondFactor.objects.select_for_update())
         form = CodeForm(request, device, request.POST)
         if device is None or not form.is_valid():
             return _page(request, device, form=form)
         return _act(request, device)
+
+
+def _device(request: HttpRequest, devices: QuerySet[SecondFactor]) -> SecondFactor | None:
+    """Return the user's second factor; one that is being set up, in that session alone."""
+    device = devices.filter(user=request.user.pk).first()
+    if device is None or device.confirmed or request.session.get(BEGUN) == _mark(device):
+        return device
+    return None
+
+
+def _mark(device: SecondFactor) -> str:
+    return salted_hmac("second factor begun", str(device.key), algorithm="sha256").hexdigest()
 
 
 def _act(request: HttpRequest, device: SecondFactor) -> HttpResponse:

@@ -82,5 +82,14 @@ class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
         names = group.permissions.values_list("name")
         return format_html('<ul class="panel-points">{}</ul>', format_html_join("", "<li>{}</li>", names))
 
+    # Who may change a group can give themselves anything: the permission for it, which could be given to a person, is
+    # not enough.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.name in ROLES.values())
+        return bool(request.user.is_superuser) and not (obj and obj.name in ROLES.values())

@@ -177,6 +177,11 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
             return self.add_fieldsets
         return self.superuser_fieldsets if request.user.is_superuser else self.fieldsets
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """One's own roles are for others to change: a role may be what requires a second factor."""
+        is_own = obj == request.user and not request.user.is_superuser
+        return (*super().get_readonly_fields(request, obj), *(("groups",) if is_own else ()))
+
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         form: Any = super().get_form(request, obj, **kwargs)
         if obj is None:

@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const digits = (value, count = 6) => value.toLocaleString("en-US", { maximumSignificantDigits: count });
   const visible = (selector) => [...form.querySelectorAll(selector)].find((field) => field.checkVisibility());
 
-  // As the server reads it: 0.3 %, 30 bps, a comma for a point; of several values the first. See core/numbers.py.
+  // As the server reads it: 0.3 %, 30 bps, a comma for a point; of several values the first. See core/input/numbers.py.
   function number(text) {
     const first = text.includes(", ") ? text.split(",")[0] : text;
     const match = first.replace(/\s/g, "").match(/^(\d*[.,]?\d+)(%|bps?)?$/i);

@@ -14,7 +14,7 @@ from controlpanel.models import Invitation, SignInNotice
 from core.acting import Actor, Door, acting, note
 from json_api.models import WebhookDelivery
 from notifications.models import Delivery
-from notifications.outbox import DeliveryState, Outgoing
+from notifications.sending.outbox import DeliveryState, Outgoing
 from operations.models import Operation, State, Step, StepState
 from operations.problems import EndedByRestore
 

@@ -32,7 +32,7 @@ from markets.obligations.judging import judge_all
 from markets.reading.books import read_books
 from markets.reading.poll import read_markets
 from markets.reading.quotes import read_quotes
-from notifications.detection import detect
+from notifications.watching.detection import detect
 from operations.models import Operation
 from operations.services import operation_request
 from sandbox import Sandbox

@@ -15,10 +15,10 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
 from controlpanel.queue import OUTAGE_ERRORS, without_passwords
-from controlpanel.request_id import REFUSALS
-from core.log_context import about_now
-from core.request_id import current_request_id
-from core.secret_links import without_secret_links
+from controlpanel.web.request_id import REFUSALS
+from core.logs.context import about_now
+from core.logs.request_id import current_request_id
+from core.logs.secret_links import without_secret_links
 
 #: What is left of a report, besides its time, level and error.
 REPORTED = ("event_id", "timestamp", "level", "logger", "logentry", "exception", "release", "environment", "platform")

@@ -6,8 +6,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from core.log_context import ABOUT
-from core.secret_links import without_secret_links
+from core.logs.context import ABOUT
+from core.logs.secret_links import without_secret_links
 
 #: What a line has, by the names of Python's log records.
 FIELDS = {

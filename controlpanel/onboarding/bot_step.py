@@ -18,9 +18,9 @@ from bots.models import RESTARTING, Bot, MarketListing, Strategy, StrategyKind, 
 from bots.strategies.pairs import normalize_pair
 from controlpanel.onboarding.market_price import price_of
 from controlpanel.onboarding.wizard import FormPage, onboarding_of, page_url
+from core.admin.widgets import ExchangeTiles
 from core.exchanges import exchange_name, title_of
 from core.problems import Problem
-from core.widgets import ExchangeTiles
 from hummingbot_api.connectors import PAPER_TRADE
 from operations import kinds
 from operations.models import Operation, State, WorkerHeartbeat

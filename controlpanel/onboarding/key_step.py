@@ -14,9 +14,9 @@ from accounts.admin.exchange_keys import ExchangeKeyAdmin
 from accounts.forms.exchange_keys import tile_choices
 from accounts.models import Balance, ExchangeKey, Server
 from controlpanel.onboarding.wizard import FormPage, Onboarding, onboarding_of, page_url
+from core.admin.widgets import ExchangeTiles
 from core.exchanges import exchange_name, proves_address_only
 from core.problems import Problem
-from core.widgets import ExchangeTiles
 from hummingbot_api.errors import KeyRefused
 from operations import kinds
 from operations.actions import link_to_active

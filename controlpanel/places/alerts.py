@@ -20,9 +20,9 @@ from bots.reporting.next_step import next_summary
 from controlpanel.places.bots_with_alerts import bots_with_alerts
 from controlpanel.places.fix_links import Step, Urgency, fix_links, steps_of, steps_to, who_can_fix
 from controlpanel.places.incident_groups import GroupImpact, IncidentGroup, groups_of, names_of_servers
-from core.capped_count import capped_count
+from core.rows.capped_count import capped_count
 from core.visibility import AnyUser
-from json_api.models import STALE_AFTER, Token
+from json_api.models import EXPIRES_SOON, STALE_AFTER, Token
 from notifications.impact import NO_IMPACT, Impact, impacts
 from notifications.kinds import FAMILIES, SEVERITIES, IncidentKind, Severity
 from notifications.models import Incident, IncidentQuerySet
@@ -326,21 +326,30 @@ def _bot_alerts(bots: Iterable[Bot], user: AnyUser) -> Iterator[Alert]:
 
 
 def _token_alerts(user: AnyUser) -> Iterator[Alert]:
-    """Yield one reminder of the user's own tokens that nothing uses: who finds one can do what the user may do."""
-    stale = Token.objects.stale(timezone.now()).filter(user=user.pk)
-    names = list(stale.order_by("name").values_list("name", flat=True)[: NAMED + 1])
-    if names:
-        several = len(names) > 1
-        yield Alert(
-            source="tokens",
-            urgency=Urgency.REMINDER,
-            title="API tokens that nothing uses" if several else "API token that nothing uses",
-            about=", ".join(names[:NAMED]) + (" and others" if len(names) > NAMED else ""),
-            url=reverse("my_sessions"),
-            words=f"Not used for {STALE_AFTER.days} days.",
-            remedy="Revoke each one that no tool of yours needs any more.",
-            steps=[Step("View tokens", reverse("my_sessions"), "vpn_key")],
-        )
+    """Yield a reminder of the user's own tokens that nothing uses, since who finds one can do what the user may do, and
+    of those that expire soon.
+    """
+    now = timezone.now()
+    unused = f"Not used for {STALE_AFTER.days} days."
+    revoke = "Revoke each one that no tool of yours needs any more."
+    soon = f"Tools that use it are refused within {EXPIRES_SOON.days} days."
+    replace = "Create a new one, and give it to the tool before then."
+    for tokens, what, words, remedy in (
+        (Token.objects.stale(now), "that nothing uses", unused, revoke),
+        (Token.objects.expiring(now), "about to expire", soon, replace),
+    ):
+        names = list(tokens.filter(user=user.pk).order_by("name").values_list("name", flat=True)[: NAMED + 1])
+        if names:
+            yield Alert(
+                source="tokens",
+                urgency=Urgency.REMINDER,
+                title=f"API token{'s' if len(names) > 1 else ''} {what}",
+                about=", ".join(names[:NAMED]) + (" and others" if len(names) > NAMED else ""),
+                url=reverse("my_sessions"),
+                words=words,
+                remedy=remedy,
+                steps=[Step("View tokens", reverse("my_sessions"), "vpn_key")],
+            )
 
 
 def _onboarding_alerts(user: AnyUser) -> Iterator[Alert]:

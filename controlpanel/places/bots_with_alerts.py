@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q
 from accounts.models import ClientStatus, ExchangeKey
 from bots.models import Bot
 from bots.unapplied import bots_to_renew
-from core.capped_count import capped_count
+from core.rows.capped_count import capped_count
 from core.visibility import AnyUser
 from notifications.kinds import IncidentKind
 from notifications.models import Incident

@@ -17,7 +17,7 @@ from accounts.models import Client, Server, ServerQuerySet
 from bots.models import Bot, BotState, Deployment
 from controlpanel.places.alerts import SOURCES, Urgency, alerts
 from controlpanel.places.week import week_of
-from core.capped_count import capped_count
+from core.rows.capped_count import capped_count
 from core.visibility import AnyUser
 from hummingbot_api.connectors import AccountType, market_of
 from markets.figures.quotes_now import OpenBots, count_quoting, open_bots

@@ -58,17 +58,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "controlpanel.request_id.RequestIdMiddleware",
+    "controlpanel.web.request_id.RequestIdMiddleware",
     # First, so that every answer has their headers: also those that the others give instead of a page.
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "controlpanel.every_answer.HeadersMiddleware",
+    "controlpanel.web.every_answer.HeadersMiddleware",
     # Before middleware that checks the request's host: a probe may use any host.
-    "controlpanel.health.ProbeMiddleware",
-    "controlpanel.proxies.RedirectMiddleware",
+    "controlpanel.web.health.ProbeMiddleware",
+    "controlpanel.web.proxies.RedirectMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "controlpanel.every_answer.MethodMiddleware",
+    "controlpanel.web.every_answer.MethodMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -79,16 +79,15 @@ MIDDLEWARE = [
     "controlpanel.access.sessions.SessionsMiddleware",
     "controlpanel.access.login.AdmissionMiddleware",
     "accounts.drafts.DraftMiddleware",
-    "controlpanel.errors.AddressMiddleware",
+    "controlpanel.web.errors.AddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
 # On in the processes of a running demo only: there is a button then that deletes everything.
 DEMO = is_of_running_demo(os.environ, DATA_DIR, production=PRODUCTION)
 if DEMO:
-    MIDDLEWARE.insert(
-        MIDDLEWARE.index("controlpanel.every_answer.MethodMiddleware"), "controlpanel.demo.reset.ResettingMiddleware"
-    )
+    methods = MIDDLEWARE.index("controlpanel.web.every_answer.MethodMiddleware")
+    MIDDLEWARE.insert(methods, "controlpanel.demo.reset.ResettingMiddleware")
 
 ROOT_URLCONF = "controlpanel.urls"
 WSGI_APPLICATION = "controlpanel.wsgi.application"
@@ -221,7 +220,7 @@ X_FRAME_OPTIONS = "DENY"
 # Without the values of variables, forms and settings.
 DEFAULT_EXCEPTION_REPORTER = "controlpanel.observability.reporter.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.observability.reporter.ReportFilter"
-CSRF_FAILURE_VIEW = "controlpanel.errors.form_refused"
+CSRF_FAILURE_VIEW = "controlpanel.web.errors.form_refused"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

@@ -12,10 +12,10 @@ LOGGING = {
         "json": {"()": "controlpanel.observability.json_lines.JsonLines"},
     },
     "filters": {
-        "request_id": {"()": "controlpanel.request_id.RequestIdFilter"},
-        "requester": {"()": "controlpanel.request_id.RequesterFilter"},
-        "about": {"()": "core.log_context.AboutFilter"},
-        "refusal_in_a_line": {"()": "controlpanel.request_id.RefusalFilter"},
+        "request_id": {"()": "controlpanel.web.request_id.RequestIdFilter"},
+        "requester": {"()": "controlpanel.web.request_id.RequesterFilter"},
+        "about": {"()": "core.logs.context.AboutFilter"},
+        "refusal_in_a_line": {"()": "controlpanel.web.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
         "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
         # urllib3 names the address of each request below that, which for a webhook is its password.

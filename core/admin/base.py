@@ -22,8 +22,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from core.capped_count import CappedPaginator, capped_count
 from core.http import is_row_number, own_page
+from core.rows.capped_count import CappedPaginator, capped_count
 from core.templatetags.times import when
 
 #: Where Django says that a page was not found.

@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminP
 
 from core.admin.base import PanelAdmin
 from core.admin.scoped import VisibleFilter
-from core.widgets import SECRET_ATTRS, describe_stored
+from core.admin.widgets import SECRET_ATTRS, describe_stored
 from json_api.admin.shown_once import show_once
 from json_api.models import EventType, Webhook, WebhookDelivery
 from notifications.admin.receivers import STATE_COLORS, ReceiverMixin, outcome_of

@@ -19,6 +19,8 @@ from core.acting import note
 TOKEN_PREFIX = "hbp_"  # noqa: S105 - the part that is no secret
 #: A token that nothing has used for so long may be forgotten, and found by somebody else.
 STALE_AFTER = timedelta(days=90)
+#: So long before a token expires, its owner is reminded to replace it.
+EXPIRES_SOON = timedelta(days=14)
 #: A window of the rate limit.
 MINUTE = timedelta(minutes=1)
 
@@ -56,6 +58,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         before = now - STALE_AFTER
         unused = Q(last_used_at__lt=before) | Q(last_used_at=None, created_at__lt=before)
         return self.usable(now).filter(unused)
+
+    def expiring(self, now: datetime) -> Self:
+        """Return those that something uses and that expire soon."""
+        return self.usable(now).filter(expires_at__lt=now + EXPIRES_SOON, last_used_at__gt=now - STALE_AFTER)
 
     def revoke(self) -> int:
         """End those for good that are not ended yet; how many these were."""

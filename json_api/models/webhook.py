@@ -15,9 +15,9 @@ from bots.models import Bot
 from core.acting import note
 from core.encryption import EncryptedTextField, Unreadable
 from core.visibility import AnyUser, sees_every_client
-from notifications.http import check_url
-from notifications.outbox import DeliveryState, Outgoing
 from notifications.problems import ChannelForbidden
+from notifications.sending.http import check_url
+from notifications.sending.outbox import DeliveryState, Outgoing
 from operations.models import Operation
 
 #: Characters that are kept of what an event is about.

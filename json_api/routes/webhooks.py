@@ -16,7 +16,7 @@ from json_api.schemas.common import Id, Waiting
 from json_api.schemas.operations import OperationOut
 from json_api.schemas.webhooks import DeliveryOut, DeliveryPage, WebhookChange, WebhookIn, WebhookOut, WebhookWithSecret
 from json_api.submit import idempotent, respond, submit
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 from operations.problems import NotPossibleNow
 
 router = PanelRouter(tags=["webhooks"])

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from json_api.models import EventType, Webhook, WebhookDelivery
 from json_api.schemas.common import Page
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 
 
 class WebhookIn(Schema):

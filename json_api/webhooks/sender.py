@@ -9,9 +9,9 @@ from bots.models import Bot
 from core.encryption import Unreadable
 from json_api.models import SECRET_PREFIX, EventType, Webhook, WebhookDelivery
 from json_api.problems import WebhookNotAllowed, WebhookOff, WebhookRefused, WebhookUnreadable
-from notifications.http import post
-from notifications.outbox import Outbox
 from notifications.problems import ChannelRefused
+from notifications.sending.http import post
+from notifications.sending.outbox import Outbox
 from operations.models import Operation
 
 

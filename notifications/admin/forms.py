@@ -10,7 +10,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from core.widgets import SECRET_ATTRS, describe_stored
+from core.admin.widgets import SECRET_ATTRS, describe_stored
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, ChannelKind
 

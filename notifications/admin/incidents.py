@@ -18,10 +18,10 @@ from core.admin.scoped import ScopedMixin, VisibleFilter
 from core.http import is_row_number
 from core.templatetags.times import when
 from notifications.impact import impact_of, impacts
-from notifications.incidents import acknowledge
-from notifications.messages import describe
 from notifications.models import Channel, Incident
+from notifications.sending.messages import describe
 from notifications.timeline import timeline
+from notifications.watching.incidents import acknowledge
 from operations.actions import ReadOnlyMixin
 from operations.models import WorkerHeartbeat
 

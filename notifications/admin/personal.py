@@ -22,8 +22,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from core.admin.widgets import SECRET_ATTRS, describe_stored
 from core.http import signed_in_user
-from core.widgets import SECRET_ATTRS, describe_stored
 from notifications.bell import settings_of
 from notifications.kinds import Severity
 from notifications.models import Channel, ChannelKind, Delivery, PersonalSettings

@@ -7,7 +7,7 @@ from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 
 from core.admin.scoped import ScopedMixin
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 from operations.actions import OperatesMixin
 
 #: How many of the deliveries to a receiver its page shows.

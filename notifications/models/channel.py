@@ -15,10 +15,10 @@ from accounts.models import Client
 from bots.models import Bot
 from core.encryption import EncryptedTextField, Unreadable
 from core.visibility import AnyUser, sees_every_client
-from notifications.http import check_url
 from notifications.kinds import MAY_CONTAIN_NAMES, Severity
 from notifications.models.incident import Incident, users_who_see
 from notifications.problems import ChannelForbidden, ChannelUnreadable
+from notifications.sending.http import check_url
 
 _TELEGRAM_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from notifications.models.channel import Channel
 from notifications.models.incident import Incident
 from notifications.models.personal import PersonalSettings
-from notifications.outbox import DeliveryState, Outgoing, OutgoingQuerySet
+from notifications.sending.outbox import DeliveryState, Outgoing, OutgoingQuerySet
 
 
 class Event(models.TextChoices):

@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from core.logs.request_id import LONGEST
 from core.problems import Problem
-from core.request_id import LONGEST
 from hummingbot_api.text import truncate
 from operations import kinds
 from operations.models.queries import ACTING, OperationQuerySet

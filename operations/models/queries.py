@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from django.dispatch import Signal
 from django.utils import timezone
 
-from core.bulk_update import among
+from core.rows.bulk_update import among
 from core.visibility import AnyUser
 from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step

@@ -106,6 +106,12 @@ def test_own_notifications_are_told_column_by_column_and_a_look_at_the_bell_is_n
     assert AuditEvent.objects.latest("pk").user == admin_user
 
 
+def test_a_wrong_code_while_it_is_set_up_is_a_row_in_plain_words(admin_client, admin_user):
+    admin_client.post(reverse("second_factor"), {"act": "begin"})
+    admin_client.post(reverse("second_factor"), {"act": "confirm", "code": "000000"})
+    assert last("changed").changes == [["Wrong codes in a row", "0", "1"]]
+
+
 def test_a_second_factor_leaves_that_it_was_set_up_and_no_key(admin_client, admin_user):
     from controlpanel.models import SecondFactor
     from tests.controlpanel.access.test_sign_in import app_code

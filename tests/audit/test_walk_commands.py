@@ -94,8 +94,8 @@ ELSEWHERE = {
     "changepassword": "asks in a terminal; see below",
     "dbshell": "waits for input; see below",
     "shell": "waits for input; see below",
-    "backup": "see tests/controlpanel/hosting/test_backup.py",
-    "restore": "see tests/controlpanel/hosting/test_restored_panel.py",
+    "backup": "see tests/controlpanel/backup/test_backup.py",
+    "restore": "see tests/controlpanel/backup/test_restored_panel.py",
     "flush": "deletes the trail too",
 }
 

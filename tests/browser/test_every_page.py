@@ -82,7 +82,7 @@ from markets.reading.poll import read_markets
 from markets.reading.trades import record_fills
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, ChannelKind, Delivery, Event, Incident
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 from operations.batches import batch_request
 from operations.models import Operation
 

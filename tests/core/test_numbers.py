@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from core.numbers import read_number
+from core.input.numbers import read_number
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from core.encryption import Unreadable
 from json_api.models import LastNotifiedState, Scope, Webhook, WebhookDelivery
 from json_api.webhooks.events import FRESH, detect
 from json_api.webhooks.sender import outbox
-from notifications.outbox import BACKOFF, DeliveryState
+from notifications.sending.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
 from tests.conftest import count_queries
 from tests.hummingbot_api.stub import Reply, Stub, running_stub

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
-from notifications.detection import detect
 from notifications.models import Channel, ChannelKind, Incident, PersonalSettings
+from notifications.watching.detection import detect
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.controlpanel.conftest import browse, make_user  # noqa: F401 - fixtures

@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots.models import BotState
-from notifications.incidents import acknowledge
 from notifications.models import Incident, PersonalSettings
+from notifications.watching.incidents import acknowledge
 from operations.models import State
 from tests.conftest import count_queries
 from tests.controlpanel.conftest import text_of

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from core.encryption import Unreadable
 from notifications.admin.forms import FIELDS_OF_KINDS
-from notifications.delivery import outbox
 from notifications.models import Channel, ChannelKind, Delivery
-from notifications.outbox import DeliveryState
+from notifications.sending.delivery import outbox
+from notifications.sending.outbox import DeliveryState
 from operations import runner
 from operations.models import Operation, State
 from tests.controlpanel.conftest import operate_url, text_of, url_of

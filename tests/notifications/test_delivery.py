@@ -11,15 +11,15 @@ from django.utils import timezone
 from accounts.models import Client
 from bots.models import BotState
 from core.encryption import Unreadable
-from notifications import delivery as delivering
-from notifications import http, messages
-from notifications.channels import dispatch, email
-from notifications.delivery import outbox
-from notifications.http import check_url, post
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, ChannelKind, Delivery, Incident
-from notifications.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
+from notifications.sending import delivery as delivering
+from notifications.sending import http, messages
+from notifications.sending.channels import dispatch, email
+from notifications.sending.delivery import outbox
+from notifications.sending.http import check_url, post
+from notifications.sending.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from tests.hummingbot_api.http.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import answers, polls, shows

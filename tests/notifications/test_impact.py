@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.models import Balance, Client
 from bots.models import Bot, BotState, LogKind, OrphanedOrders
 from notifications.impact import NO_IMPACT, impact_of, impacts
-from notifications.messages import message_of
 from notifications.models import Channel, ChannelKind, Event, Incident
+from notifications.sending.messages import message_of
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import stored_key

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts.models import Client
 from bots.models import BotState
-from notifications.delivery import outbox
 from notifications.kinds import SEVERITIES, IncidentKind, Severity
 from notifications.models import Channel, ChannelKind, Delivery, Incident, PersonalSettings, users_who_see
-from notifications.outbox import DeliveryState
+from notifications.sending.delivery import outbox
+from notifications.sending.outbox import DeliveryState
 from operations import runner
 from operations.models import Operation, State
 from tests.conftest import count_queries
@@ -231,7 +231,7 @@ def test_a_retry_waits_for_the_end_of_the_quiet_hours_too(own_bot, manager, monk
     own_channel(manager)
     crash(own_bot)
     with monkeypatch.context() as broken:
-        broken.setattr("notifications.channels.email.send_mail", fail)
+        broken.setattr("notifications.sending.channels.email.send_mail", fail)
         outbox.send_due()
     quiet(manager, critical_anytime=False)
     Delivery.objects.update(next_attempt_at=timezone.now())

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from accounts.models import Client
 from bots.models import Bot, BotState
-from notifications.delivery import outbox
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, Delivery, Incident
+from notifications.sending.delivery import outbox
 from operations.models import State, WorkerHeartbeat
 from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of, url_of
 from tests.hummingbot_api.stub import Reply

@@ -11,10 +11,11 @@ from bots.monitoring.poll import WORKING, poll_server
 from core.problems import Problem
 from core.problems.server import problem_class
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
-from notifications import detection, tasks
-from notifications.detection import detect
+from notifications import tasks
 from notifications.kinds import FAMILIES, IncidentKind
 from notifications.models import Channel, Delivery, Event, Incident
+from notifications.watching import detection
+from notifications.watching.detection import detect
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries

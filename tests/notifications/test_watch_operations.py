@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from accounts.models import ExchangeKey
 from bots.models import Bot, BotState, Deployment
-from notifications.incidents import acknowledge
 from notifications.models import Incident
+from notifications.watching.incidents import acknowledge
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.notifications.conftest import ended, polls, shows

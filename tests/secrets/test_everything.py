@@ -28,10 +28,10 @@ from hummingbot_api.results import LogEntry
 from hummingbot_api.text import MASK
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
-from notifications.delivery import outbox
-from notifications.detection import detect
 from notifications.models import Channel, ChannelKind, Delivery, Incident
-from notifications.outbox import DeliveryState
+from notifications.sending.delivery import outbox
+from notifications.sending.outbox import DeliveryState
+from notifications.watching.detection import detect
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_retry

@@ -14,7 +14,7 @@ from bots.fingerprints import renew_fingerprints
 from controlpanel.management.progress import Progress
 from controlpanel.models import CANARY, Installation, secret_key_mark
 from controlpanel.starting.canary import ensure_canary, keys_fit
-from core.reencryption import Outcome, check, count_rows, renew
+from core.rows.reencryption import Outcome, check, count_rows, renew
 
 
 class Command(BaseCommand):

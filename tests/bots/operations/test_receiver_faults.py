@@ -7,8 +7,8 @@ from django.contrib.auth import get_user_model
 
 from core.problems import Problem
 from json_api.models import Webhook
-from notifications import http
 from notifications.models import Channel, ChannelKind
+from notifications.sending import http
 from operations.models import State
 from sandbox.faults import FAULTS
 from tests.bots.operations.fault_cells import RECEIVERS

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import Client
 from controlpanel.access.invitations import link_of, outbox
 from controlpanel.models import Invitation
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 from tests.controlpanel.access.test_roles import a_worker_is_there, users
 from tests.controlpanel.conftest import text_of
 
@@ -102,7 +102,7 @@ def test_an_e_mail_is_sent_once_and_retried_when_the_mail_server_fails(panel, ma
         raise OSError
 
     with monkeypatch.context() as broken:
-        broken.setattr("notifications.channels.email.send_mail", fail)
+        broken.setattr("notifications.sending.channels.email.send_mail", fail)
         send_to(panel)
         outbox.send_due()
     invitation = Invitation.objects.get()

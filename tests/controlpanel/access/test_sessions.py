@@ -14,7 +14,7 @@ from accounts.drafts import MARK
 from audit.models import AuditEvent
 from controlpanel.access import sessions
 from controlpanel.models import SignedInSession
-from json_api.models import STALE_AFTER, Token
+from json_api.models import EXPIRES_SOON, STALE_AFTER, Token
 from tests.conftest import count_queries
 from tests.notifications.test_pages import words
 
@@ -224,6 +224,23 @@ def test_a_token_that_nothing_uses_is_named_on_home_on_its_page_and_to_administr
     assert ("not used lately" in words(browser.get(PAGE))) == stale
     assert ("not used lately" in words(browser.get(reverse("admin:json_api_token_changelist")))) == stale
     assert ("1 API token was not used for 90 days" in words(browser.get("/admin/system/"))) == stale
+
+
+@pytest.mark.parametrize(
+    ("expires", "used", "named"), [(13, 1, True), (15, 1, False), (None, 1, False), (-1, 1, False), (13, 91, False)]
+)
+def test_a_token_that_is_used_and_expires_soon_is_named_before_it_does(user, make_token, expires, used, named):
+    now = timezone.now()
+    make_token(
+        "reporting",
+        created_at=now - timedelta(days=300),
+        last_used_at=now - timedelta(days=used),
+        expires_at=expires and now + timedelta(days=expires),
+    )
+    browser = signed_in(user)
+    assert timedelta(days=14) == EXPIRES_SOON
+    assert ("API token about to expire reporting" in words(browser.get("/admin/"))) == named
+    assert ("expires" in words(browser.get(PAGE))) == (expires is not None and expires > 0)
 
 
 def test_a_revoked_or_expired_token_is_nobodys_concern(user, make_token):

@@ -283,6 +283,26 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     assert "is wrong" in text_of(try_to_sign_in(code=codes[3]))
 
 
+def test_its_key_is_shown_in_the_session_alone_that_began_to_set_it_up(user):
+    """Who found another session open can't note the key that the user confirms."""
+    browser, other = Browser(), Browser()
+    for each in (browser, other):
+        assert try_to_sign_in(each).status_code == 302
+    other.post(PAGE, {"act": "begin"})
+    noted = SecondFactor.objects.get()
+    assert noted.key_text in text_of(other.get(PAGE))
+    page = text_of(browser.get(PAGE))
+    assert noted.key_text not in page and "<svg" not in page and 'value="begin"' in page
+    assert "recovery codes" not in text_of(browser.post(PAGE, {"act": "confirm", "code": app_code(noted)}))
+    assert not SecondFactor.objects.get().confirmed
+
+    page = text_of(browser.post(PAGE, {"act": "begin"}, follow=True))
+    factor = SecondFactor.objects.get()
+    assert factor.key != noted.key and factor.key_text in page
+    assert factor.key_text not in text_of(other.get(PAGE))
+    assert "recovery codes" in text_of(browser.post(PAGE, {"act": "confirm", "code": app_code(factor)}))
+
+
 def test_a_code_is_taken_once(factor):
     code = app_code(factor)
     assert try_to_sign_in(code=code).status_code == 302
@@ -457,6 +477,18 @@ def test_a_right_password_without_its_code_is_in_the_trail(user, factor):
     event = AuditEvent.objects.latest("pk")
     assert (event.verb, event.user, event.outcome) == ("failed to sign in", user, "failed")
     assert event.detail == "The password was right, the code was missing."
+
+
+def test_signing_in_again_ends_the_session_before_whose_key_somebody_may_have(user):
+    browser = Browser()
+    assert try_to_sign_in(browser).status_code == 302
+    thief = Browser()
+    thief.cookies["sessionid"] = before = browser.session.session_key
+    assert thief.get(reverse("my_sessions")).status_code == 200
+    assert try_to_sign_in(browser).status_code == 302
+    assert browser.session.session_key != before
+    assert browser.get(reverse("my_sessions")).status_code == 200
+    assert thief.get(reverse("my_sessions")).status_code == 302
 
 
 def test_a_sign_in_with_a_password_makes_a_new_session_in_a_cookie(user):

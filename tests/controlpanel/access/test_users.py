@@ -74,12 +74,47 @@ def test_an_administrator_grants_neither_superuser_nor_single_permissions(panel,
         assert (user.first_name, user.is_superuser, user.user_permissions.count()) == ("Changed", False, 0)
 
 
-def test_an_administrator_gives_no_group_that_may_more_than_they_may(panel, administrator):
+def test_an_administrator_changes_no_own_roles(panel, administrator):
+    """Not even to others with the same permissions: some roles may require a second factor, and some may not."""
+    twin = Group.objects.create(name="Twin")
+    twin.permissions.set(administrator.groups.get().permissions.all())
+    assert "Administrator" in text_of(panel.get(user_page(administrator)))
+    for groups in ([twin.pk], [*facts_of(administrator)["groups"], twin.pk], []):
+        posted = facts_of(administrator, groups=groups, first_name="Changed")
+        assert panel.post(user_page(administrator), posted).status_code == 302
+        administrator.refresh_from_db()
+        assert administrator.first_name == "Changed"
+        assert [group.name for group in administrator.groups.all()] == ["Administrator"]
+
+
+@pytest.mark.parametrize("granted", ["add", "change", "delete"])
+def test_what_a_group_may_is_changed_by_superusers_alone(granted, browse, make_user, admin_client):
+    """Also where somebody was given the permission for it by hand: it would be all permissions."""
+    viewer = Group.objects.get(name="Viewer")
+    own = Group.objects.create(name="Our own")
+    mia = browse(make_user("mia", {f"auth.{granted}_group", "auth.view_group"}))
+    every = {"name": "Any", "permissions": [permission.pk for permission in Permission.objects.all()]}
+    pages = [
+        reverse("admin:auth_group_add"),
+        *(
+            reverse(f"admin:auth_group_{act}", args=[group.pk])
+            for act in ("change", "delete")
+            for group in (viewer, own)
+        ),
+    ]
+    before = list(Group.objects.order_by("pk").values("name", "permissions"))
+    for page in pages:
+        assert mia.post(page, every | {"post": "yes"}).status_code == 403, page
+    assert list(Group.objects.order_by("pk").values("name", "permissions")) == before
+    assert admin_client.post(reverse("admin:auth_group_delete", args=[own.pk]), {"post": "yes"}).status_code == 302
+
+
+def test_an_administrator_gives_no_group_that_may_more_than_they_may(panel, users):
     mighty = Group.objects.create(name="Mighty")
     mighty.permissions.add(Permission.objects.get(codename="change_group"))
-    assert "Mighty" not in text_of(panel.get(user_page(administrator)))
-    posted = facts_of(administrator, groups=[*facts_of(administrator)["groups"], mighty.pk])
-    refused = panel.post(user_page(administrator), posted)
+    user = users["V"]
+    assert "Mighty" not in text_of(panel.get(user_page(user)))
+    refused = panel.post(user_page(user), facts_of(user, groups=[*facts_of(user)["groups"], mighty.pk]))
     assert "Select a valid choice" in str(refused.context["adminform"].form.errors["groups"])
     password = {"password1": "a long enough word", "password2": "a long enough word"}
     refused = panel.post(reverse("admin:auth_user_add"), {"username": "mia", "role": mighty.pk, **password})

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from bots.admin.forms import field_name
 from bots.models import Bot, Strategy
-from core.numbers import as_percent
+from core.input.numbers import as_percent
 from tests.controlpanel.clients.test_forms import EDITED_ON_SERVER, refused, shown
 from tests.controlpanel.conftest import BOT, text_of, url_of
 

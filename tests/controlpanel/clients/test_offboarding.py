@@ -15,8 +15,8 @@ from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Strategy
 from bots.operations.steps import prepare
 from bots.problems import ClientOffboarded
-from notifications.detection import detect
 from notifications.models import Incident
+from notifications.watching.detection import detect
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request, operation_retry

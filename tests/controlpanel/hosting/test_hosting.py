@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.urls import reverse
@@ -68,6 +69,7 @@ print(json.dumps({
 }))
 """
 
+LISTENS = re.compile("Listening at: (http://[^ ]+)")
 #: The database is migrated app by app, and one app back and forth. Each step fills in what it has room for.
 STEP_BY_STEP = """
 import django, json
@@ -173,6 +175,29 @@ def test_gunicorn_goes_by_the_env_file_too(tmp_path):
     assert found == {"bind": "['0.0.0.0:9123']", "workers": "3", "threads": "4"}
 
 
+def test_gunicorn_believes_no_process_of_its_machine(tmp_path):
+    """A header that names the scheme, or another beginning of all addresses: TRUSTED_PROXIES alone decides."""
+    (tmp_path / "echo.py").write_text(
+        "def application(environ, start):\n"
+        "    start('200 OK', [])\n"
+        "    return [f\"{environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']!r} {environ['PATH_INFO']}\".encode()]\n"
+    )
+    served = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--pythonpath", str(tmp_path), "echo"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **NEEDED, "BIND": "127.0.0.1:0", "WEB_CONCURRENCY": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with served:
+        address = next(found[1] for line in iter(served.stderr.readline, "") if (found := LISTENS.search(line)))
+        try:
+            headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "on", "SCRIPT_NAME": "/x", "PATH_INFO": "/y"}
+            assert requests.get(f"{address}/x/admin/", headers=headers, timeout=10).text == "http '' /x/admin/"
+        finally:
+            served.terminate()
+
+
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
     """Good production settings, the secrets from files."""
@@ -271,7 +296,8 @@ def test_every_page_says_what_it_may_load(client, db):
 
 def test_no_page_of_the_admin_is_kept_by_a_cache(admin_client, bot):
     names = ("admin:index", "markets", "system", "my_sessions", "second_factor", "admin:bots_bot_changelist")
-    for page in (*map(reverse, names), bot.get_absolute_url(), bot.client.get_absolute_url()):
+    others = "/api/docs", "/admin/whats-new/bell/", bot.get_absolute_url(), bot.client.get_absolute_url()
+    for page in (*map(reverse, names), *others):
         policy = admin_client.get(page)["Cache-Control"]
         assert "no-store" in policy and "private" in policy, page
 

@@ -12,8 +12,8 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from controlpanel.observability.error_reports import report_errors
-from core.log_context import logging_about
-from core.request_id import request_id_is
+from core.logs.context import logging_about
+from core.logs.request_id import request_id_is
 
 logger = logging.getLogger("bots.tests")
 #: Not as it stands in the code: the lines of code are reported.

@@ -11,7 +11,7 @@ from django.conf import settings
 from accounts.models import Server
 from accounts.polling import Poll
 from controlpanel.observability.json_lines import JsonLines
-from core.log_context import AboutFilter, logging_about
+from core.logs.context import AboutFilter, logging_about
 from operations.models import Operation
 
 

@@ -14,9 +14,9 @@ from accounts.models import Client, ClientStatus, CredentialsProfile, ExchangeKe
 from bots.models import Bot, BotState, Deployment, UnmanagedInstance
 from controlpanel.places.home import MOST
 from controlpanel.places.incident_groups import NAMED
-from notifications.detection import detect
 from notifications.kinds import SAID_OF_MANY, IncidentKind
 from notifications.models import Incident
+from notifications.watching.detection import detect
 from operations.models import Operation
 from tests.controlpanel.conftest import operate_url, text_of, url_of
 from tests.controlpanel.pages.test_home import INDEX, card, crash, deploy, make_world, sharp, shown, watched

@@ -13,8 +13,8 @@ from accounts.models import Client, ClientStatus
 from bots.models import Bot, BotState, Deployment
 from bots.monitoring import running
 from controlpanel.places import markets as markets_place
-from core import capped_count
 from core.admin import scoped
+from core.rows import capped_count
 from notifications.kinds import IncidentKind
 from notifications.models import Incident
 from operations.models import Operation, State

@@ -16,8 +16,8 @@ from django.utils import timezone
 from accounts.models import Client, ExchangeKey, Server
 from audit.models import AuditEvent
 from bots.models import Bot, Deployment, Strategy
-from notifications.detection import detect
 from notifications.models import Incident
+from notifications.watching.detection import detect
 from operations import kinds
 from operations.models import Batch, Operation, State
 from operations.services import operation_request

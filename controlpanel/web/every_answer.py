@@ -23,7 +23,7 @@ class HeadersMiddleware(SecurityMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
-        if response.status_code >= 400 and response.get("Content-Type", "").startswith("text/html"):
+        if response.get("Content-Type", "").startswith("text/html"):
             patch_cache_control(response, no_store=True)
         return super().process_response(request, response)
 

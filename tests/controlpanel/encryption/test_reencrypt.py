@@ -12,8 +12,8 @@ from accounts.models import ExchangeKey, FormDraft, KeyState, Server
 from bots.models import Bot
 from controlpanel.management.progress import Progress
 from controlpanel.models import CANARY, Installation, SecondFactor
-from core import reencryption
 from core.encryption import as_stored, is_opened_by, models_with_secrets
+from core.rows import reencryption
 from json_api.models import Webhook
 from notifications.models import Channel
 from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key

@@ -3,7 +3,6 @@
 Each is declared where it is routed, by ``secret_path``.
 """
 
-import logging
 import re
 from functools import cache
 from typing import Any
@@ -40,19 +39,3 @@ def _pattern() -> re.Pattern[str]:
     # Below the admin, there are other pages with such names.
     inside = "(?<!/admin)(?<!%2Fadmin)"
     return re.compile(rf"{inside}({'|'.join(_beginnings)})[^\s\"'<>]+", re.IGNORECASE)
-
-
-class LogRecord(logging.LogRecord):
-    """What is logged, by anything in this process, for any handler: without such addresses."""
-
-    def getMessage(self) -> str:  # noqa: N802 - logging's name
-        return without_secret_links(super().getMessage())
-
-    @property
-    def exc_text(self) -> str | None:
-        """The stack trace, which ends with the error's message."""
-        return self._exc_text
-
-    @exc_text.setter
-    def exc_text(self, text: str | None) -> None:
-        self._exc_text = without_secret_links(text) if text else text

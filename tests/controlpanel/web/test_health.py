@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
-from controlpanel import health
+from controlpanel.web import health
 from operations.models import WorkerHeartbeat
 
 
@@ -51,7 +51,7 @@ def test_what_fails_is_named_without_a_detail_and_the_log_says_why_without_a_pas
     response = client.get("/readyz")
     assert (response.status_code, response.json()[part]) == (503, False)
     assert "example" not in response.content.decode()
-    (output,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.health"]
+    (output,) = [record.getMessage() for record in caplog.records if record.name == "controlpanel.web.health"]
     assert f"the {part} does not respond" in output and "db.example.com" in output and "in fail" in output
     assert "hunted" not in caplog.text and "so%20is%20this" not in caplog.text
 

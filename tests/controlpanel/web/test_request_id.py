@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 
 from audit.models import AuditEvent
-from controlpanel.request_id import HEADER
-from core.request_id import current_request_id, request_id_is
+from controlpanel.web.request_id import HEADER
+from core.logs.request_id import current_request_id, request_id_is
 from json_api.models import Scope, Token
 from operations import runner
 from operations.models import Operation

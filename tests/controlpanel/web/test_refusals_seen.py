@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from audit.models import AuditEvent
 from controlpanel.observability.json_lines import JsonLines
 from tests.controlpanel.conftest import browse, console, make_user, url_of  # noqa: F401
-from tests.controlpanel.hosting.test_request_id import token_of
+from tests.controlpanel.web.test_request_id import token_of
 
 pytestmark = pytest.mark.django_db
 

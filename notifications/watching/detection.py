@@ -31,8 +31,6 @@ from hummingbot_api.text import truncate
 from markets.models import Obligation
 from markets.obligations.standing import standings
 from markets.obligations.words import broken_words, remedy_for
-from notifications.emergency import emergency_stops
-from notifications.incidents import Group, Verdict, apply_verdict, close
 from notifications.kinds import FAMILIES, TRADE_ENDING_OPERATIONS, IncidentKind, may_trade_on
 from notifications.models import Incident
 from notifications.problems import (
@@ -45,7 +43,9 @@ from notifications.problems import (
     ObligationBroken,
     UnmanagedInstanceFound,
 )
-from notifications.restarts import restarts
+from notifications.watching.emergency import emergency_stops
+from notifications.watching.incidents import Group, Verdict, apply_verdict, close
+from notifications.watching.restarts import restarts
 from operations import kinds
 from operations.models import ACTIVE_STATES, Operation, State
 

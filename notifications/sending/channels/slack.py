@@ -1,8 +1,8 @@
 """Incidents in Slack."""
 
-from notifications.channels.webhook import post_json
-from notifications.messages import Message
 from notifications.models import Channel
+from notifications.sending.channels.webhook import post_json
+from notifications.sending.messages import Message
 
 
 def send(message: Message, channel: Channel) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from accounts.models import Client, Server
 from bots.models import EmergencyStop
 from bots.problems import EmergencyStopActive
-from notifications.incidents import Verdict
 from notifications.kinds import IncidentKind
+from notifications.watching.incidents import Verdict
 
 
 def emergency_stops(now: datetime, with_incidents: Collection[Any]) -> Iterator[Verdict]:

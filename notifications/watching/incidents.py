@@ -18,7 +18,7 @@ from hummingbot_api.text import truncate
 from markets.models import Obligation
 from notifications.kinds import IncidentKind
 from notifications.models import MAX_RESOLUTION, Channel, Delivery, Event, Incident
-from notifications.outbox import DeliveryState
+from notifications.sending.outbox import DeliveryState
 from operations.models import MAX_LABEL, Operation
 
 #: Family, type and id of the subject, kind of the operation.

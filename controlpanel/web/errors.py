@@ -9,7 +9,6 @@ from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.cache import add_never_cache_headers
 
 from hummingbot_api.text import truncate
 from json_api.error_handlers import nothing_at
@@ -71,7 +70,7 @@ class AddressMiddleware:
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Render the failure of Django's CSRF check: the form has no valid token, or its origin is not trusted."""
     if not reason.startswith("CSRF "):
-        from controlpanel.proxies import origin_refused
+        from controlpanel.web.proxies import origin_refused
 
         return origin_refused(request)
     return error_page(
@@ -88,6 +87,4 @@ def error_page(request: HttpRequest, status: int, title: str, sentence: str, rem
         # The page's layout needs a user, and the request was rejected before its user was loaded.
         request.user = AnonymousUser()
     context = {"title": title, "sentence": sentence, "remedy": remedy}
-    page = render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)
-    add_never_cache_headers(page)
-    return page
+    return render(request, "controlpanel/error.html", admin.site.each_context(request) | context, status=status)

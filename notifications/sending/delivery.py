@@ -1,11 +1,11 @@
 """Telling channels of incidents."""
 
-from notifications.channels.dispatch import deliver
 from notifications.impact import impact_of
-from notifications.messages import message_of
 from notifications.models import Channel, Delivery, Event, users_who_see
-from notifications.outbox import Outbox
 from notifications.problems import ChannelOff, IncidentNotVisible
+from notifications.sending.channels.dispatch import deliver
+from notifications.sending.messages import message_of
+from notifications.sending.outbox import Outbox
 
 
 def _notify(delivery: Delivery) -> None:

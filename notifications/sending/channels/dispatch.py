@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from notifications.channels import discord, email, slack, telegram, webhook
-from notifications.messages import Message
 from notifications.models import Channel, ChannelKind
+from notifications.sending.channels import discord, email, slack, telegram, webhook
+from notifications.sending.messages import Message
 
 
 def deliver(message: Message, channel: Channel) -> None:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from bots.models import Bot
-from notifications.incidents import Verdict
 from notifications.kinds import IncidentKind
 from notifications.problems import RestartsExhausted
+from notifications.watching.incidents import Verdict
 
 
 def restarts(now: datetime, with_incidents: Collection[Any]) -> Iterator[Verdict]:

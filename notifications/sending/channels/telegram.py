@@ -2,9 +2,9 @@
 
 from django.conf import settings
 
-from notifications.channels.webhook import post_json
-from notifications.messages import Message
 from notifications.models import Channel
+from notifications.sending.channels.webhook import post_json
+from notifications.sending.messages import Message
 
 TELEGRAM_LENGTH = 4096
 

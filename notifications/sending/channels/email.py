@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.mail import send_mail
 
 from core.problems import Problem
-from notifications.messages import Message
 from notifications.models import Channel
 from notifications.problems import MailFailed, MailNotConfigured
+from notifications.sending.messages import Message
 
 
 def send(message: Message, channel: Channel) -> None:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
-from controlpanel.errors import error_page
+from controlpanel.web.errors import error_page
 from hummingbot_api.text import truncate
 from json_api.error_handlers import problem_response
 from json_api.problems import HttpsNotRecognized

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 
-from tests.controlpanel.hosting.test_proxies import PANEL, behind, follow, production  # noqa: F401 - a fixture
+from tests.controlpanel.web.test_proxies import PANEL, behind, follow, production  # noqa: F401 - a fixture
 
 HTTPS = {"x-forwarded-proto": "https"}
 #: Changes nothing in general, or nothing that a page of the panel is for.

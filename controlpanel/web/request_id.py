@@ -11,7 +11,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.functional import SimpleLazyObject, empty
 
 from core.http import client_address
-from core.request_id import LONGEST, current_request_id, request_id_is
+from core.logs.request_id import LONGEST, current_request_id, request_id_is
 from hummingbot_api.text import truncate
 
 HEADER = "X-Request-ID"

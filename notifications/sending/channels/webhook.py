@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from notifications.http import post
-from notifications.messages import Message
 from notifications.models import Channel
+from notifications.sending.http import post
+from notifications.sending.messages import Message
 
 
 def send(message: Message, channel: Channel) -> None:

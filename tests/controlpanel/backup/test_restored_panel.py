@@ -24,9 +24,9 @@ from controlpanel.models import Installation
 from core.problems import Problem
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
-from notifications.delivery import outbox
-from notifications.detection import detect
 from notifications.models import Channel, Delivery
+from notifications.sending.delivery import outbox
+from notifications.watching.detection import detect
 from operations import runner
 from operations.models import Operation, State, StepState, WorkerHeartbeat
 from operations.services import operation_request

@@ -1,0 +1,36 @@
+"""What is logged, for any handler: one line for each record, without secrets of links."""
+
+import logging
+import re
+import textwrap
+
+from core.logs.secret_links import without_secret_links
+
+#: What a terminal or a collector of logs takes for the end of a line, or for a command.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class LogRecord(logging.LogRecord):
+    """What is logged, by anything in this process, for any handler: without such addresses, and in one line, whatever
+    the names of clients and servers have in them.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802 - logging's name
+        return escaped(without_secret_links(super().getMessage()))
+
+    @property
+    def exc_text(self) -> str | None:
+        """The stack trace, which ends with the error's message: each of its lines is indented, as no other line is."""
+        return self._exc_text
+
+    @exc_text.setter
+    def exc_text(self, text: str | None) -> None:
+        if text:
+            lines = without_secret_links(text).split("\n")
+            text = textwrap.indent("\n".join(map(escaped, lines)), "  ", lambda line: True)
+        self._exc_text = text
+
+
+def escaped(text: str) -> str:
+    """Return a text as one line that is safe to print."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

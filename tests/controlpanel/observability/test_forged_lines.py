@@ -1,0 +1,42 @@
+"""What has a name in the panel, or is sent to it, can have line breaks in it. No line of the log begins with them."""
+
+import logging
+
+import pytest
+
+from accounts.models import Client
+from client_reports.delivery import logger
+
+FORGED = "2026-11-30 05:00:00,000 INFO audit - everything is fine"
+#: What terminals and collectors of logs take for a line's end.
+BREAKS = ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_a_name_begins_none(line_break, server, console):
+    client = Client(name=f"Acme{line_break}{FORGED}", server=server)
+    client.full_clean()
+    logger.warning("No report of %s was sent.", client)
+    [line] = console.getvalue().splitlines()
+    assert FORGED in line and not line.startswith(FORGED)
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_nor_does_the_message_of_an_error(line_break, console):
+    logger.error("It failed.", exc_info=ValueError(f"Acme{line_break}{FORGED}"))
+    first, *others = console.getvalue().splitlines()
+    assert "It failed." in first
+    assert others and all(line.startswith("  ") for line in others)
+    assert FORGED in others[-1]
+
+
+@pytest.mark.parametrize("sent", ["\x1b[2K\x1b[1A", "\x9b2J", "\x07", "\0"], ids=ascii)
+def test_what_would_move_a_terminals_cursor_is_spelled_out(sent, console):
+    logger.warning("Refused: %s", sent)
+    assert sent not in console.getvalue() and logging.getLogRecordFactory() is not logging.LogRecord
+    assert "\\x" in console.getvalue()
+
+
+def test_letters_of_any_language_and_tabs_are_left_as_they_are(console):
+    logger.warning("Zoë's\tζ 机器人 ™ 🤖")
+    assert "Zoë's\tζ 机器人 ™ 🤖" in console.getvalue()
