@@ -149,7 +149,7 @@ def way_to(model: str) -> list[tuple[str, str]]:
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return Unfold's menu, for each request and its user: Unfold compares the links many times, and would resolve lazy
-    ones anew each time.
+    ones each time.
     """
     return [_group("", DAY, request), _group("Settings", SETTINGS, request)]
 

@@ -188,7 +188,7 @@ def test_nothing_is_written_by_any_address_without_an_event(browser, world, root
     quiet, session = set(), {name: cookie.value for name, cookie in browser.cookies.items()}
     for address in addresses(world):
         for send in (browser.get, lambda url: browser.post(url, {"answered": "yes", "post": "yes", "act": "begin"})):
-            # What ended the session is undone; what the browser was told is not.
+            # What ended the session is undone, but not in the browser.
             browser.cookies = SimpleCookie(session)
             with watching() as watched:
                 send(address.url)
