@@ -280,7 +280,6 @@ def test_no_page_opens_without_signing_in(own):
     assert stored() == before
 
 
-# Account managers have a walk of their own, below: through what is theirs and what is not.
 def test_no_form_of_another_site_does_anything(own):
     browser = Browser(enforce_csrf_checks=True)
     browser.force_login(User.objects.create_superuser("root"))
@@ -291,7 +290,13 @@ def test_no_form_of_another_site_does_anything(own):
     assert stored() == before
 
 
-@pytest.mark.parametrize("letter", [letter for letter in ROLES if letter != "M"], ids=ROLES.get)
+OPERATOR = pytest.param("O", marks=pytest.mark.full("what is closed to operators is closed to viewers too"))
+
+
+# Account managers have a walk of their own, below: through what is theirs and what is not.
+@pytest.mark.parametrize(
+    "letter", [OPERATOR if letter == "O" else letter for letter in ROLES if letter != "M"], ids=ROLES.get
+)
 def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, browse):
     browser = browse(users[letter])
     for address in addresses(own):
