@@ -143,6 +143,8 @@ def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
     if page == "operate":
         allowed = may(f"{label}.view_{model_name}") and may(kinds.get(address.kind).permission)
         return ({200} if allowed else {403}) if visible else {404}
+    if page in {"import", "template"}:
+        return {200} if may(f"{label}.add_{model_name}") or may(f"{label}.change_{model_name}") else {403}
     if page == "password_change":
         return {200} if may("auth.change_user") else {403}
     if page in {"retry", "cancel"}:
