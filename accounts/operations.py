@@ -8,7 +8,6 @@ from django import forms
 from django.urls import reverse
 
 from accounts.balances.portfolio import read_balance
-from accounts.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
 from accounts.links import key_page, onboarding_page, server_page
 from accounts.models import Client, ExchangeKey, Server
 from accounts.problems import NothingToPush, ProfileExists
@@ -21,7 +20,8 @@ from accounts.profiles import (
     stored_keys_check,
     unreadable_check,
 )
-from accounts.server_catalog import connectors_learn, controllers_learn
+from accounts.servers.catalog import connectors_learn, controllers_learn
+from accounts.servers.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
 from core.exchanges import title_of
 from core.problems import Problem
 from core.problems.server import FAILURES

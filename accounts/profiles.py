@@ -30,7 +30,7 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongKeyField,
 )
-from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
+from hummingbot_api.refusals.keys import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from hummingbot_api.server_faults import ServerKeysUnreadable, ServerModuleMissing
 from operations.kinds import NotDone
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.links import server_page
 from accounts.models import Client
 from accounts.operations import server_group
+from accounts.servers.connection import talking_to
 from bots.configuration.trading_rules import PATIENCE, pairs_read, rules_read
 from core.exchanges import title_of
 from core.fields import plain

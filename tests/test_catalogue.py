@@ -23,7 +23,7 @@ from hummingbot_api.errors import (
     TunnelInterstitial,
     TunnelOffline,
 )
-from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
+from hummingbot_api.refusals.keys import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from operations.kinds import who_can_fix
 
 CATALOG = list(Problem.catalog())

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.models import Client
-from bots.admin.controllers import ControllersMixin
+from bots.admin.controllers.pages import ControllersMixin
 from bots.configuration.preview import as_json
 from bots.models import Bot, Strategy, StrategyKind
 from bots.strategies.schema import Setting, settings_in

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.models import Server
+from accounts.servers.connection import talking_to
 from bots.models import Bot, MarketListing, TradingRules
 from bots.problems import PairNotListed, TradingRuleBroken
 from bots.strategies.amounts import amounts_in, too_wide

@@ -9,8 +9,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.models import Server
+from accounts.servers.connection import talking_to
 from bots.monitoring.snapshot import Snapshot, place_of
 from core.problems.server import FAILURES
 from operations.models import Operation

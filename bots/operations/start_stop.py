@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from accounts.connection import reach
+from accounts.servers.connection import reach
 from bots.models import Bot, BotState, Deployment
 from bots.monitoring.evidence import WORKING
 from bots.monitoring.order_accounting import require_no_open_orders

@@ -332,7 +332,7 @@ def _token_alerts(user: AnyUser) -> Iterator[Alert]:
     now = timezone.now()
     unused = f"Not used for {STALE_AFTER.days} days."
     revoke = "Revoke each one that no tool of yours needs any more."
-    soon = f"Tools that use it are refused within {EXPIRES_SOON.days} days."
+    soon = f"Expires within {EXPIRES_SOON.days} days. From then on, tools that use it are refused."
     replace = "Create a new one, and give it to the tool before then."
     for tokens, what, words, remedy in (
         (Token.objects.stale(now), "that nothing uses", unused, revoke),

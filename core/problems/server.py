@@ -37,7 +37,7 @@ from hummingbot_api.errors import (
     WrongKeyField,
     WrongPassword,
 )
-from hummingbot_api.resources.key_refusals import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
+from hummingbot_api.refusals.keys import IpNotAllowed, KeyUndecided, RegionBlocked, ServerClockWrong
 from hummingbot_api.server_faults import (
     NotSupportedByServer,
     ServerBug,

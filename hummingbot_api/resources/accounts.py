@@ -6,8 +6,8 @@ from hummingbot_api import reading
 from hummingbot_api.errors import AlreadyExists, ProfileMissing
 from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
+from hummingbot_api.refusals.keys import why_not_stored
 from hummingbot_api.resources.base import Names, Resource
-from hummingbot_api.resources.key_refusals import why_not_stored
 from hummingbot_api.text import problem
 
 

@@ -19,9 +19,9 @@ from hummingbot_api.errors import (
 from hummingbot_api.http.transport import Answer
 from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
+from hummingbot_api.refusals.common import DOCKER_DOWN, NO_BOT, NO_PROFILE
 from hummingbot_api.resources.base import Resource
 from hummingbot_api.resources.fills import live_fill
-from hummingbot_api.resources.refusals import DOCKER_DOWN, NO_BOT, NO_PROFILE
 from hummingbot_api.results import BotRun, BotStatus, ControllerPerformance, Fill, LogEntry, MqttStatus
 from hummingbot_api.text import problem, strip_invisible
 

@@ -8,8 +8,8 @@ from hummingbot_api.errors import BotNotFound, ConfigInvalid, ControllerInvalid
 from hummingbot_api.http.transport import Answer
 from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
+from hummingbot_api.refusals.common import NO_BOT
 from hummingbot_api.resources.base import Names, Resource
-from hummingbot_api.resources.refusals import NO_BOT
 from hummingbot_api.results import ControllerSetting
 from hummingbot_api.text import problem
 

@@ -6,8 +6,8 @@ from hummingbot_api import reading
 from hummingbot_api.errors import CommandRefused, DockerDown, HummingbotAPIError, NotFound
 from hummingbot_api.http.urls import path
 from hummingbot_api.names import check_name
+from hummingbot_api.refusals.common import DOCKER_DOWN
 from hummingbot_api.resources.base import Resource
-from hummingbot_api.resources.refusals import DOCKER_DOWN
 from hummingbot_api.results import Container
 from hummingbot_api.text import problem
 

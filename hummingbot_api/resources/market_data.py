@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from hummingbot_api import reading
 from hummingbot_api.errors import ExchangeUnreachable, UnexpectedAnswer
+from hummingbot_api.refusals.common import NO_EXCHANGE
 from hummingbot_api.resources.base import Resource
-from hummingbot_api.resources.refusals import NO_EXCHANGE
 from hummingbot_api.results import OrderBook
 
 #: Price levels of each side, more than any depth within a few percent needs on most markets.

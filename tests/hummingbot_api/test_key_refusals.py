@@ -14,7 +14,7 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongKeyField,
 )
-from hummingbot_api.resources.key_refusals import (
+from hummingbot_api.refusals.keys import (
     IpNotAllowed,
     KeyUndecided,
     RegionBlocked,

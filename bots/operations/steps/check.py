@@ -1,6 +1,6 @@
 """The steps of a check: find what would block a deployment, without changing anything."""
 
-from accounts.connection import reach, sign_in, talking_to
+from accounts.servers.connection import reach, sign_in, talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot
 from bots.operations.steps.prepare import validate_controller_config

@@ -11,8 +11,8 @@ lost.
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.connection import talking_to
 from accounts.profiles import uses_no_key
+from accounts.servers.connection import talking_to
 from bots.models import Bot, BotState, Deployment, EmergencyStop, StrategyKind
 from bots.monitoring.evidence import read_live, read_logs
 from bots.monitoring.order_accounting import require_no_open_orders

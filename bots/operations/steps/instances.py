@@ -8,7 +8,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from bots.models import Bot, BotState, Deployment, OrphanedOrders
 from bots.monitoring.evidence import WORKING, apply_log_evidence, read_live, read_logs, record_unconfirmed_stop
 from bots.monitoring.guards import busy_bots, unchanged_since

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from bots.models import BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.monitoring.evidence import read_logs
 from bots.monitoring.order_accounting import (

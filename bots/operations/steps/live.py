@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment, EmergencyStop
 from bots.monitoring.evidence import read_live, read_logs

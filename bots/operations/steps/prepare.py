@@ -5,9 +5,9 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.connection import talking_to
 from accounts.operations import exclusive_profile
 from accounts.profiles import account_ensure, keys_are_pushed, keys_check, keys_needed, keys_push, profile_verify
+from accounts.servers.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
 from bots.models import Bot, BotState, Deployment, EmergencyStop, Strategy, StrategyKind
 from bots.monitoring.order_accounting import require_no_open_orders

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.connection import talking_to
+from accounts.servers.connection import talking_to
 from bots.models import BotState, OrphanedOrders
 from bots.monitoring.order_accounting import record_orphaned
 from bots.operations.steps import deploy, lifecycle

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 
 from accounts.models import Controller
-from bots.admin.controller_offers import changes, describe, offers_by_server, offers_for, strategy_from, updated
+from bots.admin.controllers.offers import changes, describe, offers_by_server, offers_for, strategy_from, updated
 from bots.models import Strategy, StrategyKind
 from core.http import is_row_number
 

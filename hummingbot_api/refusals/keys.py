@@ -15,7 +15,7 @@ from hummingbot_api.errors import (
     UnknownConnector,
     WrongKeyField,
 )
-from hummingbot_api.resources.refusals import NO_EXCHANGE, NO_PROFILE
+from hummingbot_api.refusals.common import NO_EXCHANGE, NO_PROFILE
 from hummingbot_api.server_faults import server_fault
 
 
