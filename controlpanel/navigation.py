@@ -3,7 +3,7 @@
 The menu, the tabs of a place, the way to a page in its header and the search all read this one table.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,14 @@ class Place:
     @property
     def link(self) -> str:
         return reverse(self.page)
+
+    @property
+    def lists(self) -> tuple["Place", ...]:
+        return (self, *self.parts)
+
+    def has(self, request: HttpRequest) -> bool:
+        """Whether the request is for one of its lists, or for a page below one."""
+        return any(request.path.startswith(shown.link) for shown in self.lists)
 
     def is_open_to(self, request: HttpRequest) -> bool:
         return not self.permission or request.user.has_perm(self.permission)
@@ -113,6 +121,10 @@ SETTINGS = (
     Place("Glossary", "menu_book", "glossary"),
 )
 
+#: What Unfold's template asks of each group and item. It takes an exception to find out that a key is not there.
+_EMPTY_GROUP: dict[str, Any] = {"collapsible": False, "separator": False, "badge": None}
+_EMPTY_ITEM: dict[str, Any] = {"link_callback": None, "badge": None}
+
 
 def all_places() -> Iterator[tuple[Place | None, Place]]:
     """Yield each place with the one that it is a tab of, if any."""
@@ -135,41 +147,40 @@ def way_to(model: str) -> list[tuple[str, str]]:
     return []
 
 
-def _allowed(place: Place) -> Callable[[HttpRequest], bool]:
-    return lambda request: place.is_open_to(request)
-
-
-def _item(place: Place) -> dict[str, Any]:
-    link = place.link
-    item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": link, "permission": _allowed(place)}
-    if place.badge:
-        item["badge"] = place.badge
-    if place.pages:
-        item["active"] = lambda request: request.path.startswith((link, place.pages))
-    return item
-
-
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return Unfold's menu, for each request: it compares the links some hundred times, and lazy ones would be resolved
-    each time, which took a quarter of a page.
+    """Return Unfold's menu, for each request and its user: Unfold compares the links many times, and would resolve lazy
+    ones each time.
     """
-    return [
-        {"items": [_item(place) for place in DAY]},
-        {"title": "Settings", "items": [_item(place) for place in SETTINGS]},
-    ]
+    return [_group("", DAY, request), _group("Settings", SETTINGS, request)]
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return Unfold's tabs: of the lists by their models, and of pages that are no lists by their names."""
-    return [
-        {
-            "models": [shown.model for shown in (place, *place.parts) if shown.model],
-            "page": place.page,
-            "items": [
-                {"title": shown.title, "link": shown.link, "permission": _allowed(shown)}
-                for shown in (place, *place.parts)
-            ],
-        }
-        for place in DAY
-        if place.parts
-    ]
+    """Return Unfold's tabs of the place that the request is in: of the lists by their models, and of pages that are no
+    lists by their names. Unfold compares each link of the menu with those of every place that it is given.
+    """
+    return [_tabs_of(place, request) for place in DAY if place.parts and place.has(request)]
+
+
+def _group(title: str, places: tuple[Place, ...], request: HttpRequest) -> dict[str, Any]:
+    return _EMPTY_GROUP | {"title": title, "items": [_item(place, request) for place in open_to(request, places)]}
+
+
+def _item(place: Place, request: HttpRequest) -> dict[str, Any]:
+    item = _EMPTY_ITEM | {"title": place.title, "icon": place.icon, "link": place.link}
+    if place.badge:
+        item["badge"] = place.badge
+    if place.pages:
+        item["active"] = request.path.startswith((item["link"], place.pages))
+    return item
+
+
+def _tabs_of(place: Place, request: HttpRequest) -> dict[str, Any]:
+    return {
+        "models": [shown.model for shown in place.lists if shown.model],
+        "page": place.page,
+        "items": [_EMPTY_ITEM | {"title": p.title, "link": p.link} for p in open_to(request, place.lists)],
+    }
+
+
+def open_to(request: HttpRequest, places: tuple[Place, ...]) -> list[Place]:
+    return [place for place in places if place.is_open_to(request)]

@@ -84,8 +84,9 @@ class SignInForm(AuthenticationForm):
                 raise ValidationError({"code": NO_CODE})
             if error := self._try_code(code, user):
                 raise ValidationError({"code": error})
-        # Django keeps a session in which the same user signs in again, and its key, which somebody else may have.
-        self.request.session.flush()
+        if not self.errors:
+            # Django keeps a session in which the same user signs in again, and its key, which somebody else may have.
+            self.request.session.flush()
         return cleaned
 
     def confirm_login_allowed(self, user: Any) -> None:

@@ -45,11 +45,13 @@ def watching(*, undo: bool = True) -> Iterator[Watched]:
     watched = Watched()
 
     def note_writes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if found := _WRITE.match(sql):
+        answer = execute(sql, params, many, context)
+        # An UPDATE that finds no row writes nothing. (Of an INSERT that returns something SQLite doesn't know it yet.)
+        if (found := _WRITE.match(sql)) and ("INSERT" in found[0] or context["cursor"].rowcount != 0):
             if found[1] == "audit_auditevent" and len(connection.atomic_blocks) == blocks:
                 watched.apart |= bool(watched.tables - {"audit_auditevent", *NO_ACT})
             watched.tables.add(found[1])
-        return execute(sql, params, many, context)
+        return answer
 
     with transaction.atomic():
         blocks = len(connection.atomic_blocks)

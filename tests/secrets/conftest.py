@@ -1,6 +1,7 @@
 """A panel with a secret in every place that may have one, and a record of what it logs."""
 
 import logging
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,12 +30,22 @@ from tests.secrets.hunt import (
     SIGNING_SECRET,
     TELEGRAM_TOKEN,
     WEBHOOK_PART,
+    found_in,
 )
 
 
+def has_secret(record: logging.LogRecord) -> bool:
+    """Whether a message or the errors of its traceback have one. The rest of a traceback is source code."""
+    errors = traceback.format_exception(*record.exc_info, limit=0) if record.exc_info else []
+    return bool(found_in(record.getMessage() + "".join(errors)))
+
+
 @pytest.fixture
-def loud(caplog) -> Any:
-    """Everything is logged that can be."""
+def loud(caplog, monkeypatch) -> Any:
+    """Everything is logged that can be. Of the variables that a template does not find, dozens on each page, those are
+    passed on that have a secret: to format the tracebacks of all would take most of the time.
+    """
+    monkeypatch.setattr(logging.getLogger("django.template"), "filters", [has_secret])
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
         caplog.set_level(logging.DEBUG, logger=name)

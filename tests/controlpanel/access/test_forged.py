@@ -30,6 +30,17 @@ def visitor(request, make_user, browse):
     return browser
 
 
+#: Each list renders hundreds of answers. An account manager's are of the same code, and of fewer rows.
+OF_LISTS = pytest.mark.parametrize(
+    "visitor",
+    [
+        "Administrator",
+        pytest.param("Account manager", marks=pytest.mark.full("an administrator asks the same of more lists")),
+    ],
+    indirect=True,
+)
+
+
 def lists(visitor):
     """The lists that this visitor may see, each rendered once: the model, the address, and the page."""
     for model in admin.site._registry:
@@ -39,6 +50,7 @@ def lists(visitor):
             yield model, address, page
 
 
+@OF_LISTS
 @pytest.mark.timeout(300)  # hundreds of pages
 def test_whatever_is_asked_of_a_list_it_answers(visitor):
     for model, address, page in lists(visitor):
@@ -59,6 +71,7 @@ def test_a_row_that_cannot_be_is_not_there(visitor, number):
             assert answer.status_code in {302, 403, 404}, f"{answer.status_code} {page}"
 
 
+@OF_LISTS
 @pytest.mark.timeout(300)  # hundreds of pages
 def test_a_row_that_cannot_be_cannot_be_chosen(visitor):
     before = Operation.objects.count()

@@ -143,6 +143,8 @@ def expected(letter: str, address: Address, *, visible: bool) -> set[int]:
     if page == "operate":
         allowed = may(f"{label}.view_{model_name}") and may(kinds.get(address.kind).permission)
         return ({200} if allowed else {403}) if visible else {404}
+    if page in {"import", "template"}:
+        return {200} if may(f"{label}.add_{model_name}") or may(f"{label}.change_{model_name}") else {403}
     if page == "password_change":
         return {200} if may("auth.change_user") else {403}
     if page in {"retry", "cancel"}:
@@ -280,7 +282,6 @@ def test_no_page_opens_without_signing_in(own):
     assert stored() == before
 
 
-# Account managers have a walk of their own, below: through what is theirs and what is not.
 def test_no_form_of_another_site_does_anything(own):
     browser = Browser(enforce_csrf_checks=True)
     browser.force_login(User.objects.create_superuser("root"))
@@ -291,7 +292,13 @@ def test_no_form_of_another_site_does_anything(own):
     assert stored() == before
 
 
-@pytest.mark.parametrize("letter", [letter for letter in ROLES if letter != "M"], ids=ROLES.get)
+OPERATOR = pytest.param("O", marks=pytest.mark.full("what is closed to operators is closed to viewers too"))
+
+
+# Account managers have a walk of their own, below: through what is theirs and what is not.
+@pytest.mark.parametrize(
+    "letter", [OPERATOR if letter == "O" else letter for letter in ROLES if letter != "M"], ids=ROLES.get
+)
 def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, browse):
     browser = browse(users[letter])
     for address in addresses(own):

@@ -1,6 +1,7 @@
 """Every page of the admin: it answers, it shows no secret, and viewing it changes nothing."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from django.contrib import admin
@@ -76,6 +77,17 @@ def kind_of(page: str) -> tuple[str, ...]:
     return (match.view_name, *(str(value) for name, value in match.kwargs.items() if name != "object_id"))
 
 
+@pytest.fixture
+def one_of_each_kind(pytestconfig) -> Callable[[], list[str]]:
+    """Of each kind of page one, whichever row it is about; in a full run all."""
+
+    def pages() -> list[str]:
+        pages = every_page()
+        return pages if pytestconfig.getoption("--full") else list({kind_of(page): page for page in pages}.values())
+
+    return pages
+
+
 def addresses_that_act() -> list[str]:
     return [url_of(row, page) for row in Operation.objects.all() for page in ("retry", "cancel")]
 
@@ -110,12 +122,12 @@ def test_every_page_shows_no_secret_changes_nothing_and_asks_no_server(history, 
     assert not sandbox.requests
 
 
-def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, browse):
+def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, browse, one_of_each_kind):
     models = admin.site._registry
     permissions = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models}
     viewer = make_user("viewer", permissions | {"accounts.view_every_client"})
     browser = browse(viewer)
-    for page in every_page():
+    for page in one_of_each_kind():
         response = browser.get(page)
         assert response.status_code in {200, 403}, f"{response.status_code} {page}"
         acting = ("/add/", "/delete/", "/operate/", "/rotate/", "/import/", "/from-server/", "/onboard/")
@@ -126,12 +138,10 @@ def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, bro
 
 
 def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(
-    history, admin_client, sandbox, pytestconfig
+    history, admin_client, sandbox, one_of_each_kind
 ):
     before = snapshot()
-    pages = every_page()
-    # A view treats HEAD differently or not, whichever row it is about: of each kind of page one, in a full run all.
-    for page in pages if pytestconfig.getoption("--full") else {kind_of(page): page for page in pages}.values():
+    for page in one_of_each_kind():
         assert admin_client.head(page).status_code != 500, page
     assert {admin_client.head(page).status_code for page in addresses_that_act()} == {405}
     assert snapshot() == before
@@ -174,11 +184,11 @@ def test_an_address_that_no_database_can_search_is_not_found(history, admin_clie
         assert (response.status_code, "Page not found" in response.text) == (404, True), page
 
 
-def test_a_post_from_elsewhere_is_refused_everywhere(history, admin_user):
+def test_a_post_from_elsewhere_is_refused_everywhere(history, admin_user, one_of_each_kind):
     browser = Browser(enforce_csrf_checks=True)
     browser.force_login(admin_user)
     before = snapshot()
-    for page in [*every_page(), *addresses_that_act()]:
+    for page in [*one_of_each_kind(), *addresses_that_act()]:
         if not page.endswith(("/live/", "/history/", "/jsi18n/")):
             assert browser.post(page, {"answered": "yes", "post": "yes"}).status_code == 403, page
     assert snapshot() == before
