@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.http import HttpResponse
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -29,10 +30,13 @@ def user(db) -> User:
     return User.objects.create_superuser("mia", password=PASSWORD)
 
 
+def send(browser: Browser, **facts: str) -> HttpResponse:
+    return browser.post("/admin/login/", {"username": "mia", "password": PASSWORD, "code": ""} | facts)
+
+
 def signed_in(user: User, **headers: str) -> Browser:
     browser = Browser(headers={"User-Agent": "Firefox on Linux"} | headers)
-    answer = browser.post("/admin/login/", {"username": user.username, "password": PASSWORD, "code": ""})
-    assert answer.status_code == 302
+    assert send(browser, username=user.username).status_code == 302
     return browser
 
 
@@ -248,3 +252,24 @@ def test_a_revoked_or_expired_token_is_nobodys_concern(user, make_token):
     make_token("one", created_at=long_ago, revoked_at=long_ago)
     make_token("two", created_at=long_ago, expires_at=long_ago)
     assert "that nothing uses" not in words(signed_in(user).get("/admin/"))
+
+
+# --- signing in again ---
+
+
+def test_signing_in_again_ends_the_session_before_whose_key_somebody_may_have(user):
+    browser, thief = signed_in(user), Browser()
+    thief.cookies["sessionid"] = before = browser.session.session_key
+    assert is_inside(thief)
+    assert send(browser).status_code == 302
+    assert browser.session.session_key != before
+    assert (is_inside(browser), is_inside(thief)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"username": ""}, {"password": ""}, {"password": "wrong"}, {"code": "1" * 30}], ids=str
+)
+def test_a_sign_in_that_fails_ends_no_session(user, wrong):
+    browser = signed_in(user)
+    assert send(browser, **wrong).status_code == 200
+    assert is_inside(browser)

@@ -479,18 +479,6 @@ def test_a_right_password_without_its_code_is_in_the_trail(user, factor):
     assert event.detail == "The password was right, the code was missing."
 
 
-def test_signing_in_again_ends_the_session_before_whose_key_somebody_may_have(user):
-    browser = Browser()
-    assert try_to_sign_in(browser).status_code == 302
-    thief = Browser()
-    thief.cookies["sessionid"] = before = browser.session.session_key
-    assert thief.get(reverse("my_sessions")).status_code == 200
-    assert try_to_sign_in(browser).status_code == 302
-    assert browser.session.session_key != before
-    assert browser.get(reverse("my_sessions")).status_code == 200
-    assert thief.get(reverse("my_sessions")).status_code == 302
-
-
 def test_a_sign_in_with_a_password_makes_a_new_session_in_a_cookie(user):
     browser = Browser()
     browser.get(PAGE)
