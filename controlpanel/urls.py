@@ -18,6 +18,7 @@ from controlpanel.places.glossary import glossary
 from controlpanel.places.home import home_now
 from controlpanel.places.markets import markets
 from controlpanel.places.search import search
+from controlpanel.web.errors import nowhere
 from core.admin.live_pages import redirect_to_login
 from core.logs.secret_links import secret_path
 from json_api.api import api
@@ -44,6 +45,8 @@ urlpatterns = [
     secret_path("reports/<str:token>/", shared, name="shared_report"),
     path("admin/glossary/", admin.site.admin_view(glossary), name="glossary"),
     path("admin/search/", admin.site.admin_view(search), name="search"),
+    # Django's way from any row's number to its page, which asks nobody whose the row is. The panel has no such links.
+    path("admin/r/<int:content_type_id>/<path:object_id>/", admin.site.admin_view(nowhere), name="view_on_site"),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

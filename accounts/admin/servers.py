@@ -18,6 +18,9 @@ from core.encryption import Unreadable
 from core.visibility import sees_every_client
 from operations.actions import OperatesMixin
 
+#: The columns by which everybody may filter servers: all can see them.
+FILTERED_BY_ALL = frozenset({"id", "pk", "name", "reachable", "docker_running", "mqtt_connected", "version"})
+
 
 @admin.register(Server)
 class ServerAdmin(OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
@@ -72,9 +75,10 @@ class ServerAdmin(OperatesMixin, DraftsMixin, EditConflictMixin, ScopedMixin):
         return self.search_fields if self.has_change_permission(request) else ("name",)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        # Probed letter by letter, a filter reveals what no column shows.
-        hidden = () if self.has_change_permission(request) else ("base_url", "username", "password", "verify_tls")
-        return lookup.partition("__")[0] not in hidden and super().lookup_allowed(lookup, value, request)
+        # Probed letter by letter, a filter reveals what no column shows: of a server that clients share, the others'
+        # names are in its accounts and instances.
+        open_to_all = self.has_change_permission(request) or lookup.partition("__")[0] in FILTERED_BY_ALL
+        return open_to_all and super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:
         # The confirmation of a server's deletion names the clients on it.

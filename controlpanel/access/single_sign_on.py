@@ -27,7 +27,7 @@ from audit.models import AuditEvent, Outcome
 from audit.recording import write
 from controlpanel.access.roles import ROLES
 from controlpanel.models import Identity, Invitation
-from core.acting import Actor, Door
+from core.acting import Actor, Door, note
 from core.http import client_address
 from core.second_factor import SINGLE_SIGN_ON
 from hummingbot_api.text import truncate
@@ -156,7 +156,8 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
             user = self._new_user(claims)
         if identity is None:
             Identity.objects.create(user=user, issuer=payload["iss"], subject=payload["sub"])
-            Invitation.objects.filter(user=user).delete()  # which this accepts
+            accepted, _ = Invitation.objects.filter(user=user).delete()
+            note(user, f"can sign in with {settings.OIDC_NAME}", "Accepted the invitation." if accepted else "")
         if roles is not None:
             user.groups.set([*user.groups.exclude(name__in=ROLES.values()), *Group.objects.filter(name__in=roles)])
         if not user.is_active:

@@ -275,8 +275,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         if response.status_code == 302 and "unset-password" in request.POST and user is not None:
             tell(user, "Removed the password.")  # which asks no validator of passwords
         if response.status_code == 302:
-            Invitation.objects.filter(user=int(id)).delete()  # its link would set another password
-        if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=int(id)).count()):
+            Invitation.objects.filter(user=user).delete()  # its link would set another password
+        if response.status_code == 302 and (count := Token.objects.usable(timezone.now()).filter(user=user).count()):
             messages.warning(
                 request,
                 f"The new password ends this user's sessions, but not their API tokens: {count} still work. If others "

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from django.apps import apps
+import django
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
@@ -55,12 +55,16 @@ def in_terminal(command: Sequence[str]) -> Iterator[None]:
     if name in SERVING:
         yield
         return
+    if name in RECORDED:
+        django.setup()
     with acting(Actor(Door.TERMINAL)):
+        if name in RECORDED:
+            _record(command)  # before: it may end in any way
         try:
             yield
         finally:
-            if name in RECORDED and apps.ready:
-                _record(command)
+            if name == "flush":
+                _record(command)  # again: it deletes the trail too
 
 
 def _record(command: Sequence[str]) -> None:

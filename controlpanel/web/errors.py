@@ -1,6 +1,7 @@
 """Error pages: a sentence, and a link to continue."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
 from django.contrib import admin
@@ -65,6 +66,11 @@ class AddressMiddleware:
         if request.path.startswith(reverse("admin:index")) and "\0" in unquote(request.get_full_path()):
             raise Http404
         return self.get_response(request)
+
+
+def nowhere(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer for an address that Django has and the panel has not."""
+    raise Http404
 
 
 def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:

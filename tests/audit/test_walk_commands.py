@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command, get_commands
+from django.db import models
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -141,8 +142,22 @@ def test_of_code_that_a_person_runs_it_is_kept_that_it_ran(name):
 def test_what_sends_no_signal_is_recorded_with_its_arguments(name):
     with in_terminal([name, "--all"]):
         pass
-    event = AuditEvent.objects.get()
-    assert (event.verb, event.detail, event.door) == (f"ran {name}", "--all", "terminal")
+    for event in AuditEvent.objects.all():
+        assert (event.verb, event.detail, event.door) == (f"ran {name}", "--all", "terminal")
+    assert AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED - {"flush"}))
+def test_it_is_recorded_before_it_begins_so_however_it_ends(name):
+    with in_terminal([name]):
+        assert AuditEvent.objects.get().verb == f"ran {name}"
+    assert AuditEvent.objects.count() == 1
+
+
+def test_what_deletes_the_trail_too_is_recorded_afterwards():
+    with in_terminal(["flush"]):
+        models.QuerySet(AuditEvent).delete()
+    assert AuditEvent.objects.get().verb == "ran flush"
 
 
 def test_a_command_that_fails_is_recorded_too():

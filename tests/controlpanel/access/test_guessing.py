@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from audit.models import AuditEvent
 from controlpanel.environment import env
-from controlpanel.models import SecondFactor
+from controlpanel.models import Invitation, SecondFactor
 from tests.controlpanel.access.test_sign_in import (
     PAGE,
     PASSWORD,
@@ -97,11 +97,14 @@ def test_the_own_password_is_not_set_without_the_old_one_on_the_page_for_others(
     assert user.check_password(PASSWORD)
 
 
-def test_an_administrator_still_sets_the_password_of_another(user, admin_client):
-    page = reverse("admin:auth_user_password_change", args=[user.pk])
+@pytest.mark.parametrize("written", ["{}", "0{}", "_2B{}", " {} "])
+def test_an_administrator_still_sets_the_password_of_another(user, admin_client, written):
+    Invitation.objects.create(user=user, origin="https://panel.example.com")
+    page = reverse("admin:auth_user_password_change", args=[written.format(user.pk)])
     assert admin_client.post(page, {"password1": NEW, "password2": NEW}).status_code == 302
     user.refresh_from_db()
     assert user.check_password(NEW)
+    assert not Invitation.objects.exists(), "its link would set another one"
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

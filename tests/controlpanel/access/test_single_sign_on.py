@@ -198,6 +198,15 @@ def test_an_invitation_is_accepted_by_signing_in(provider, mia):
     Invitation.objects.create(user=mia, origin="https://panel.example.com")
     sign_in(provider)
     assert not Invitation.objects.exists()
+    [linked] = AuditEvent.objects.filter(verb__startswith="can sign in with")
+    assert (linked.subject_label, linked.detail) == ("mia", "Accepted the invitation.")
+
+
+def test_that_an_account_is_linked_to_somebody_at_the_provider_is_in_the_trail_once(provider, mia):
+    for _ in range(2):
+        sign_in(provider)
+    [linked] = AuditEvent.objects.filter(verb__startswith="can sign in with")
+    assert (linked.subject_label, linked.detail) == ("mia", "")
 
 
 # --- lies ---

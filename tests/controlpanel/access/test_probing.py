@@ -1,0 +1,67 @@
+"""The address of a list filters it. Letter by letter, that would read columns and rows that the list doesn't show."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.urls import reverse
+
+from accounts.admin.servers import FILTERED_BY_ALL
+from accounts.models import Server
+from tests.conftest import valid_client
+from tests.controlpanel.conftest import make_world, text_of
+
+SERVERS = "/admin/accounts/server/"
+
+
+@pytest.fixture
+def manager(make_user, browse, server):
+    """An account manager whose client shares a server with another manager's."""
+    user = make_user("mia")
+    own, foreign = valid_client("Own", server), valid_client("Foreign", server)
+    own.account_manager, foreign.account_manager = user, User.objects.create(username="other")
+    own.save()
+    foreign.save()
+    Server.objects.update(account_names=["own", "foreign"], instances=["hummingbot-foreign-1"])
+    return browse(user)
+
+
+@pytest.mark.parametrize("field", [field.name for field in Server._meta.concrete_fields])
+def test_of_a_server_that_is_shared_no_hidden_column_can_be_guessed(field, manager):
+    statuses = {manager.get(SERVERS, {f"{field}{how}": "foreign"}).status_code for how in ("", "__icontains", "__gt")}
+    assert field in FILTERED_BY_ALL or statuses == {400}
+
+
+def test_what_everybody_sees_of_a_server_filters_for_everybody(manager, admin_client):
+    assert "Sandbox" in text_of(manager.get(SERVERS, {"name__icontains": "sand"}))
+    assert "Sandbox" not in text_of(manager.get(SERVERS, {"name__icontains": "other"}))
+    assert admin_client.get(SERVERS, {"account_names__icontains": "own"}).status_code == 200
+
+
+def reverse_relations() -> list[tuple[type[models.Model], str]]:
+    return [
+        (model, relation.name)
+        for model, page in admin.site._registry.items()
+        if hasattr(model._default_manager, "visible_to")
+        for relation in page.opts.related_objects
+    ]
+
+
+@pytest.mark.parametrize(("model", "relation"), reverse_relations(), ids=str)
+def test_no_list_says_whether_a_row_of_another_table_leads_to_it(model, relation, rf, make_user):
+    request = rf.get("/")
+    request.user = make_user("mia")
+    page = admin.site._registry[model]
+    assert not any(page.lookup_allowed(f"{relation}{how}", "1", request) for how in ("", "__pk", "__id__gt"))
+
+
+@pytest.mark.django_db
+def test_no_number_of_a_row_leads_to_its_page(make_user, browse, admin_client):
+    """By Django's own address for that, which asks nobody whose the row is."""
+    world = make_world("Foreign", User.objects.create(username="other"))
+    for browser in (browse(make_user("mia")), admin_client):
+        for row in world.values():
+            kind = ContentType.objects.get_for_model(row).pk
+            assert browser.get(f"/admin/r/{kind}/{row.pk}/").status_code == 404
+            assert browser.get(reverse("admin:view_on_site", args=[kind, row.pk])).status_code == 404
