@@ -74,6 +74,12 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         ("Person", {"fields": ("first_name", "last_name", "email", "username")}),
         ("Role", {"fields": ("groups",)}),
     )
+    #: One's own roles are for others to change: a role may be what requires a second factor.
+    own_fieldsets = (
+        fieldsets[0],
+        ("Role", {"fields": ("roles",), "description": "Your own role can be changed by another administrator only."}),
+    )
+    readonly_fields = ("roles",)
     superuser_fieldsets = (
         *fieldsets,
         ("Advanced", {"fields": ("is_staff", "is_superuser", "user_permissions"), "classes": ("collapse",)}),
@@ -175,12 +181,9 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return self.add_fieldsets
-        return self.superuser_fieldsets if request.user.is_superuser else self.fieldsets
-
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """One's own roles are for others to change: a role may be what requires a second factor."""
-        is_own = obj == request.user and not request.user.is_superuser
-        return (*super().get_readonly_fields(request, obj), *(("groups",) if is_own else ()))
+        is_own = obj == request.user
+        shown = self.own_fieldsets if is_own else self.fieldsets
+        return self.superuser_fieldsets if request.user.is_superuser else shown
 
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         form: Any = super().get_form(request, obj, **kwargs)
