@@ -13,7 +13,6 @@ from hummingbot_api.text import MASK
 
 #: What comes before each secret, as a regular expression.
 _beginnings: list[str] = []
-_SLASH = "(?:/|%2F)"
 
 
 def secret_path(route: str, view: Any, *, name: str) -> URLPattern:
@@ -23,10 +22,15 @@ def secret_path(route: str, view: Any, *, name: str) -> URLPattern:
         route: from the root of the site, as ``path`` takes it.
     """
     parts = re.split(r"<[^>]+>", f"/{route}".rpartition("<")[0])
-    beginning = rf"(?:(?!{_SLASH})\S)+".join(map(re.escape, parts))
-    _beginnings.append(beginning.replace("/", f"{_SLASH}+"))
+    _beginnings.append(rf"(?:(?!{_spelled('/')})\S)+".join(map(_spelled, parts)))
     _pattern.cache_clear()
     return path(route, view, name=name)
+
+
+def _spelled(text: str) -> str:
+    """Return a regular expression for a part of an address, each letter plain or percent-encoded any number of times."""
+    letters = (rf"(?:{re.escape(letter)}|%(?:25)*{ord(letter):02X})" for letter in text)
+    return "".join(f"{letter}+" if of == "/" else letter for letter, of in zip(letters, text, strict=True))
 
 
 def without_secret_links(text: str) -> str:
