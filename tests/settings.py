@@ -15,6 +15,8 @@ os.environ.update(
 from controlpanel.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+#: Each test client would list all static files before its first request.
+WHITENOISE_AUTOREFRESH = True
 FLEET = {
     "INTERVAL": 20,
     "LONGEST_INTERVAL": 300,
