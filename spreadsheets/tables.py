@@ -222,10 +222,9 @@ class _Refused:
 
 
 def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
-    if _is_too_large(content):
-        raise FileRefused(_TOO_LARGE)
+    unpacked = _unpacked(content)
     try:
-        book = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
+        book = load_workbook(unpacked, read_only=True, keep_links=False)
         sheet = book.worksheets[0]
         # The size that a file declares is not always right.
         sheet.reset_dimensions()
@@ -236,21 +235,37 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
         raise FileRefused(_UNREADABLE) from None
 
 
-def _is_too_large(content: bytes) -> bool:
-    """
+def _unpacked(content: bytes) -> io.BytesIO:
+    """Return the same file without compression, each part no longer than it declares. A part may declare less than it
+    unpacks to, and whoever reads one whole has all of it in memory before the rest is cut off.
+
     Raises:
-        FileRefused: it can't be unpacked at all.
+        FileRefused: it is too large, or can't be unpacked.
     """
+    unpacked = io.BytesIO()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            parts = packed.infolist()
-            # No part unpacks to more than it declares.
-            return (
-                sum(part.file_size for part in parts) > _MAX_UNPACKED
-                or sum(packed.read(part).count(b"<") for part in parts) > _MAX_TAGS
-            )
+            if sum(part.file_size for part in packed.infolist()) > _MAX_UNPACKED:
+                raise FileRefused(_TOO_LARGE)
+            parts = {part.filename: _read_part(packed, part) for part in packed.infolist()}
+        with zipfile.ZipFile(unpacked, "w") as plain:
+            for name, part in parts.items():
+                plain.writestr(name, part)
+    except FileRefused:
+        raise
     except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
+    if sum(part.count(b"<") for part in parts.values()) > _MAX_TAGS:
+        raise FileRefused(_TOO_LARGE)
+    return unpacked
+
+
+def _read_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
+    """Return what a part declares to have. Of the ways of compression, these two unpack no more than is asked for."""
+    if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise FileRefused(_UNREADABLE)
+    with packed.open(part) as file:
+        return file.read(part.file_size)
 
 
 def _xlsx_value(cell: Any) -> Any:

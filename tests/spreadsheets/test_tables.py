@@ -2,7 +2,9 @@
 
 import csv
 import io
+import tracemalloc
 import zipfile
+import zlib
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -144,6 +146,22 @@ def test_a_sheet_that_unpacks_to_more_than_fits_is_not_unpacked():
     bomb = packed(sheet1=b" " * 50_000_000)
     assert len(bomb) < 100_000
     assert "too large" in refusal(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("declared", [b"", b" ", b" " * 5000], ids=["nothing", "a byte", "a page"])
+def test_a_sheet_that_declares_less_than_it_unpacks_to_is_not_unpacked(method, declared):
+    out, name = io.BytesIO(), "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(io.BytesIO(xlsx(["name"], ["x"]))) as book, zipfile.ZipFile(out, "w", method) as lying:
+        for part in book.namelist():
+            lying.writestr(part, b" " * 50_000_000 if part == name else book.read(part))
+        lying.getinfo(name).file_size, lying.getinfo(name).CRC = len(declared), zlib.crc32(declared)
+    tracemalloc.start()
+    try:
+        assert refusal(out.getvalue())
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def sheet_of(rows: str) -> bytes:
