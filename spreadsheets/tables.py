@@ -242,28 +242,25 @@ def _unpacked(content: bytes) -> io.BytesIO:
     Raises:
         FileRefused: it is too large, or can't be unpacked.
     """
-    unpacked = io.BytesIO()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            if sum(part.file_size for part in packed.infolist()) > _MAX_UNPACKED:
-                raise FileRefused(_TOO_LARGE)
-            parts = {part.filename: _read_part(packed, part) for part in packed.infolist()}
-        with zipfile.ZipFile(unpacked, "w") as plain:
-            for name, part in parts.items():
-                plain.writestr(name, part)
-    except FileRefused:
-        raise
+            fits = sum(part.file_size for part in packed.infolist()) <= _MAX_UNPACKED
+            parts = {part.filename: _read_part(packed, part) for part in packed.infolist() if fits}
     except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
-    if sum(part.count(b"<") for part in parts.values()) > _MAX_TAGS:
+    if not fits or sum(part.count(b"<") for part in parts.values()) > _MAX_TAGS:
         raise FileRefused(_TOO_LARGE)
+    unpacked = io.BytesIO()
+    with zipfile.ZipFile(unpacked, "w") as plain:
+        for name, part in parts.items():
+            plain.writestr(name, part)
     return unpacked
 
 
 def _read_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
     """Return what a part declares to have. Of the ways of compression, these two unpack no more than is asked for."""
     if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise FileRefused(_UNREADABLE)
+        raise NotImplementedError
     with packed.open(part) as file:
         return file.read(part.file_size)
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Looks at the packages of requirements.txt: their licenses, known vulnerabilities, and a list of them (SBOM) for a
-# release. Called by “./run supply”, from the project's folder.
+# Looks at the packages of requirements.txt, and at the scripts that are bundled in controlpanel/assets: their licenses,
+# known vulnerabilities (of the first), and a list of them (SBOM) for a release. Called by “./run supply”, from the
+# project's folder.
 set -eu
 tools=.venv-supply/bin
 sbom=${1:-var/sbom.json}
@@ -21,6 +22,7 @@ $tools/pip-licenses --python .venv/bin/python --packages $packages --partial-mat
 # tzdata (Apache-2.0) is installed on Windows alone. huey names its license in a file alone.
 grep -q 'Permission is hereby granted, free of charge' .venv/lib/python3*/site-packages/huey-*.dist-info/licenses/LICENSE
 echo '| huey | by its LICENSE file | MIT |' >> var/licenses.md
+.venv/bin/python supply_chain/bundled.py >> var/licenses.md
 echo "Licenses: each is among those in supply_chain/licenses-allowed.txt."
 if ! diff -u supply_chain/licenses.md var/licenses.md; then
     echo "supply_chain/licenses.md is not the list of today's packages. Copy var/licenses.md there." >&2
@@ -29,6 +31,7 @@ fi
 
 mkdir -p "$(dirname "$sbom")"
 $tools/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o "$sbom"
+.venv/bin/python supply_chain/bundled.py "$sbom"
 echo "SBOM: $sbom"
 
 # Where the source of advisories can't be asked, that is said, and is no failure. What it knows of is one.

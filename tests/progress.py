@@ -55,8 +55,8 @@ def pytest_collection_finish() -> None:
 def pytest_runtestloop(session: pytest.Session) -> object:
     """Run the tests above a frame with room for all of theirs.
 
-    CPython asks the system for memory where a call does not fit into the 16 kB that it has for frames, and gives it back
-    at once when the call returns. A test whose loop happens to be at such an edge spends a tenth of its time on that.
+    CPython asks the system for memory where a call does not fit into the 16 kB that it has for frames, and gives it
+    back as soon as the call returns. A loop that happens to be at such an edge spends a tenth of its time on that.
     """
     manager = session.config.pluginmanager
     others = manager.subset_hook_caller("pytest_runtestloop", [manager.get_plugin("tests.progress")])

@@ -28,7 +28,7 @@ def secret_path(route: str, view: Any, *, name: str) -> URLPattern:
 
 
 def _spelled(text: str) -> str:
-    """Return a regular expression for a part of an address, each letter plain or percent-encoded any number of times."""
+    """Return a regular expression for a part of an address, each letter plain or percent-encoded, also repeatedly."""
     letters = (rf"(?:{re.escape(letter)}|%(?:25)*{ord(letter):02X})" for letter in text)
     return "".join(f"{letter}+" if of == "/" else letter for letter, of in zip(letters, text, strict=True))
 

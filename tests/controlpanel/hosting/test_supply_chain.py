@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -45,13 +46,40 @@ def test_the_tests_run_with_the_versions_that_are_hosted():
 
 
 def test_the_list_of_licenses_is_that_of_the_packages():
-    rows = re.findall(r"^\| (\S+) +\| (\S+)", (ROOT / "supply_chain" / "licenses.md").read_text(), re.M)
+    rows = re.findall(r"^\| (\S+) +\| ([\w.]+)", (ROOT / "supply_chain" / "licenses.md").read_text(), re.M)
     listed = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in rows if name != "Name"}
     everywhere = {name: version for name, (version, _, some) in pinned("requirements.txt").items() if not some}
     assert {name: listed.get(name) for name in everywhere if name != "huey"} == {
         name: version for name, version in everywhere.items() if name != "huey"
     }
     assert "huey" in listed
+    assert {name: facts["version"] for name, facts in bundled().items()}.items() <= dict(rows).items()
+
+
+def bundled() -> dict[str, dict[str, str]]:
+    """What npm's lock says of each package that pages have scripts of."""
+    locked = json.loads((ROOT / "controlpanel" / "from_npm" / "package-lock.json").read_text())["packages"]
+    facts = {place.removeprefix("node_modules/"): facts for place, facts in locked.items() if not facts.get("dev")}
+    return {name: of for name, of in facts.items() if name}
+
+
+def test_the_scripts_of_pages_are_of_the_versions_that_are_pinned_with_hashes():
+    named = json.loads((ROOT / "controlpanel" / "from_npm" / "package.json").read_text())["dependencies"]
+    assert named.items() <= {name: facts["version"] for name, facts in bundled().items()}.items()
+    assert [name for name, facts in bundled().items() if not facts["integrity"].startswith("sha512-")] == []
+    assets = ROOT / "controlpanel" / "assets"
+    assert f"(v{named['uplot']})" in (assets / "uplot" / "uplot.js").read_text()
+    assert {folder.name for folder in assets.iterdir() if folder.is_dir()} == {"codemirror", "uplot"}
+
+
+def test_the_list_for_a_release_has_the_scripts_of_pages(tmp_path):
+    sbom = tmp_path / "sbom.json"
+    sbom.write_text('{"components": [{"name": "django"}]}')
+    command = [sys.executable, ROOT / "supply_chain" / "bundled.py", str(sbom)]
+    subprocess.run(command, check=True, capture_output=True)
+    components = {part["name"]: part for part in json.loads(sbom.read_text())["components"]}
+    assert set(components) == {"django", *bundled()}
+    assert components["uplot"]["purl"] == f"pkg:npm/uplot@{bundled()['uplot']['version']}"
 
 
 def test_the_project_has_a_license():
@@ -134,11 +162,22 @@ def test_a_unit_of_systemd_starts_what_the_procfile_starts_and_may_write_little(
 
 def test_updates_are_proposed_for_every_folder_with_packages():
     config = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
-    folders = next(part["directories"] for part in config["updates"] if part["package-ecosystem"] == "pip")
-    listed = subprocess.run(
-        ["git", "ls-files", "*requirements*.txt"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert {f"/{path.rpartition('/')[0]}" for path in listed.stdout.split()} == set(folders)
+    watched = {
+        (part["package-ecosystem"], folder)
+        for part in config["updates"]
+        for folder in part.get("directories", [part.get("directory")])
+    }
+    kinds = {
+        "*requirements*.txt": "pip",
+        "*package-lock.json": "npm",
+        "*Dockerfile": "docker",
+        "*compose.yaml": "docker-compose",
+    }
+    there = {("github-actions", "/")}
+    for files, kind in kinds.items():
+        listed = subprocess.run(["git", "ls-files", files], cwd=ROOT, capture_output=True, text=True, check=True)
+        there |= {(kind, f"/{path.rpartition('/')[0]}") for path in listed.stdout.split()}
+    assert watched == there
 
 
 @pytest.mark.parametrize("name", ["ci.yml", "codeql.yml"])

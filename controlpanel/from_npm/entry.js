@@ -1,4 +1,4 @@
-// What code_editor.js uses of CodeMirror, under one name. `npm ci && npm run build` makes assets/codemirror/ from it.
+// What code_editor.js uses of CodeMirror, under one name. `npm run codemirror` makes assets/codemirror/ from it.
 export { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 export { jsonLanguage } from "@codemirror/lang-json";
 export { pythonLanguage } from "@codemirror/lang-python";
