@@ -34,6 +34,9 @@ urlpatterns = [
     path("admin/sessions/", admin.site.admin_view(my_sessions), name="my_sessions"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     secret_path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
+    # A mistyped invitation would lead to the sign-in, with its address as the page that follows: there, logs have it.
+    path("admin/join/<str:uidb64>/<str:token>", RedirectView.as_view(pattern_name="accept_invitation"), name="join"),
+    path("admin/join/<path:mistyped>", nowhere, name="mistyped_invitation"),
     path("admin/my-notifications/", include("notifications.admin.personal")),
     path("admin/whats-new/", include("notifications.admin.bell")),
     path("admin/clients/<int:client_id>/", include("controlpanel.places.client")),

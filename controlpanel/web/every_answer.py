@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.middleware.security import SecurityMiddleware
 from django.utils.cache import patch_cache_control
 
+from core.logs.secret_links import is_secret_link
 from json_api.api import api
 
 PAGE_METHODS = ("GET", "HEAD", "POST")
@@ -14,7 +15,8 @@ PAGE_METHODS = ("GET", "HEAD", "POST")
 
 class HeadersMiddleware(SecurityMiddleware):
     """Adds Django's protective headers to the answers, too, that are given before its own middleware or instead of it:
-    those to other hosts, and of health checks. It redirects nothing. What says nothing of it is kept by no proxy.
+    those to other hosts, and of health checks. It redirects nothing. What says nothing of it is kept by no proxy. A
+    page whose address is a secret tells it to no other address.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -25,6 +27,9 @@ class HeadersMiddleware(SecurityMiddleware):
             patch_cache_control(response, private=True, no_cache=True)
         if response.get("Content-Type", "").startswith("text/html"):
             patch_cache_control(response, no_store=True)
+        if is_secret_link(request.path) and response.get("Referrer-Policy") != "no-referrer":
+            # Other addresses are logged, with where their visitor comes from. Without the origin, no form would be taken.
+            response["Referrer-Policy"] = "strict-origin"
         return super().process_response(request, response)
 
 

@@ -27,6 +27,10 @@ def secret_path(route: str, view: Any, *, name: str) -> URLPattern:
     return path(route, view, name=name)
 
 
+def is_secret_link(path: str) -> bool:
+    return without_secret_links(path) != path
+
+
 def _spelled(text: str) -> str:
     """Return a regular expression for a part of an address, each letter plain or percent-encoded, also repeatedly."""
     letters = (rf"(?:{re.escape(letter)}|%(?:25)*{ord(letter):02X})" for letter in text)

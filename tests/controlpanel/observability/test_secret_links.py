@@ -69,7 +69,7 @@ def as_json() -> Iterator[StringIO]:
 
 
 def test_the_patterns_with_a_secret_are_known():
-    assert secret_links() == [f"/admin/join/MQ/{PLANTED}/", f"/reports/{PLANTED}/"]
+    assert secret_links() == [f"/admin/join/MQ/{PLANTED}/", f"/admin/join/MQ/{PLANTED}", f"/reports/{PLANTED}/"]
 
 
 @pytest.mark.parametrize("path", secret_links())
@@ -130,6 +130,32 @@ def test_an_error_in_the_page_names_it_without_the_secret(link, monkeypatch, con
         assert token not in log
 
 
+@pytest.mark.parametrize("mistyped", ["{}", "{}/", "{})/", "{}/)", "{}/index.html", "{}//"])
+def test_a_mistyped_one_leads_to_no_address_that_is_logged_and_names_itself_to_none(mistyped, link, invitation):
+    for path in (link, invitation):
+        token = path.rstrip("/").rpartition("/")[2]
+        answer = browser().get(path.rstrip("/").replace(token, mistyped.format(token)))
+        for _ in range(3):
+            assert answer["Referrer-Policy"] in {"no-referrer", "strict-origin"}
+            if answer.status_code < 300 or answer.status_code >= 400:
+                break
+            at = answer["Location"]
+            assert at.startswith(("/admin/join/", "/reports/")) or token not in at
+            answer = browser().get(at)
+        assert answer.status_code in {200, 302, 404}
+
+
+def test_one_whose_page_has_failed_names_itself_to_no_other_address(link, invitation, monkeypatch):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("client_reports.views.build_report", fail)
+    monkeypatch.setattr("controlpanel.access.invitations.AcceptInvitation.get_user", fail)
+    for path in (link, invitation):
+        answer = browser().get(path)
+        assert (answer.status_code, answer["Referrer-Policy"]) == (500, "strict-origin")
+
+
 @pytest.mark.parametrize("path", secret_links())
 def test_the_example_of_a_proxy_logs_none(path):
     example = (settings.BASE_DIR / "docs" / "examples" / "nginx" / "panel.conf").read_text()
@@ -137,7 +163,9 @@ def test_the_example_of_a_proxy_logs_none(path):
     assert re.match(beginning, path) and not re.match(beginning, "/admin/reports/5/")
     assert "access_log" not in inside and "error_log /dev/null" in inside
     # Otherwise nothing is logged, but of the pages.
-    assert re.findall("access_log (.*);", example) == ["off", "/var/log/nginx/access.log", "off"]
+    assert re.findall("access_log (.*);", example) == ["off", "/var/log/nginx/access.log panel", "off"]
+    [line] = re.findall("log_format panel (.*?);", example, re.DOTALL)
+    assert not {"$request", "$request_uri", "$args", "$query_string", "$http_referer"} & set(re.findall(r"\$\w+", line))
 
 
 def test_pages_of_the_admin_with_a_similar_address_are_named_whole(console):
