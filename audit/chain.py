@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from audit.models import NOTHING_BEFORE, AuditEvent, ChainHead
 from core.acting import note
+from core.logs.records import escaped
 from core.rows.bulk_update import update_each
 
 #: Rows that are sealed, pruned or read at once.
@@ -250,4 +251,4 @@ def _removed(first: int, last: int, before: AuditEvent | None) -> str:
 def _named(event: AuditEvent | None) -> str:
     if event is None:
         return "the beginning"
-    return f"position {event.position} ({event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, “{event}”)"
+    return f"position {event.position} ({event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, “{escaped(str(event))}”)"

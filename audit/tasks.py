@@ -4,6 +4,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -47,6 +48,7 @@ def record_expired() -> None:
 
 @db_task()
 def prune_old() -> None:
-    days = settings.AUDIT_KEPT_DAYS
-    if days:
-        chain.prune(before=timezone.now() - timedelta(days=days))
+    if days := settings.AUDIT_KEPT_DAYS:
+        before = timezone.now() - timedelta(days=days)
+        chain.prune(before)
+        LogEntry.objects.filter(action_time__lt=before).delete()

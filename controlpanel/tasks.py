@@ -3,13 +3,14 @@
 from django.core.management import call_command
 from huey.contrib.djhuey import db_task
 
-from controlpanel.access import invitations, notices
+from controlpanel.access import brake, invitations, notices
 
 
 @db_task()
 def prune_sessions() -> None:
     call_command("clearsessions")
     notices.prune()
+    brake.prune()
 
 
 @db_task()

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.generic import RedirectView
 
 from client_reports.views import shared
-from controlpanel.access.invitations import AcceptInvitation
+from controlpanel.access.invitations import AcceptInvitation, mistyped_invitation
 from controlpanel.access.sessions import my_sessions
 from controlpanel.access.single_sign_on import BeginView, CallbackView
 from controlpanel.access.two_factor import second_factor
@@ -34,9 +34,7 @@ urlpatterns = [
     path("admin/sessions/", admin.site.admin_view(my_sessions), name="my_sessions"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second_factor"),
     secret_path("admin/join/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="accept_invitation"),
-    # A mistyped invitation would lead to the sign-in, with its address as the page that follows: there, logs have it.
-    path("admin/join/<str:uidb64>/<str:token>", RedirectView.as_view(pattern_name="accept_invitation"), name="join"),
-    path("admin/join/<path:mistyped>", nowhere, name="mistyped_invitation"),
+    path("admin/join/<path:mistyped>", mistyped_invitation, name="mistyped_invitation"),
     path("admin/my-notifications/", include("notifications.admin.personal")),
     path("admin/whats-new/", include("notifications.admin.bell")),
     path("admin/clients/<int:client_id>/", include("controlpanel.places.client")),

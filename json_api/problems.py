@@ -1,5 +1,6 @@
 """What can go wrong between the JSON API and its callers. Part of the catalog in ``hummingbot_api.errors``."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from core.problems import Problem
@@ -139,6 +140,10 @@ class FieldsInvalid(RequestProblem):
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__()
         self.errors = errors
+
+    @classmethod
+    def not_taken(cls, action: str, names: Iterable[str]) -> "FieldsInvalid":
+        return cls({name: [f"The action “{action}” does not take this field."] for name in names})
 
 
 class ChangedMeanwhile(RequestProblem):

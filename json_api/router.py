@@ -1,6 +1,7 @@
 """A router whose calls all declare the problems that they may answer with, and whose reads can be cached."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 from urllib.parse import unquote
@@ -28,9 +29,18 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def strict(view: Callable[..., Any], parameters: set[str]) -> Callable[..., Any]:
+@dataclass
+class Taken:
+    """What a call takes: the names of its parameters, and whether it has a body."""
+
+    parameters: set[str] = field(default_factory=set)
+    body: bool = False
+
+
+def strict(view: Callable[..., Any], takes: Taken) -> Callable[..., Any]:
     """Reject requests that are too large or not marked as JSON, the one character that PostgreSQL can't store in text,
-    and parameters that are not among these, or sent twice: a mistyped filter would answer with every row.
+    and what the call does not take, or was sent twice: a mistyped filter would answer with every row, and whoever sends
+    fields to a call without any means another one.
 
     It runs after the token check: the body of an unauthenticated request, which may come arbitrarily slowly, is not
     read.
@@ -40,11 +50,13 @@ def strict(view: Callable[..., Any], parameters: set[str]) -> Callable[..., Any]
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         require_json(request)
         if wrong := {
-            name: ["It was sent more than once." if name in parameters else "There is no such parameter here."]
+            name: ["It was sent more than once." if name in takes.parameters else "There is no such parameter here."]
             for name, values in request.GET.lists()
-            if name not in parameters or len(values) > 1
+            if name not in takes.parameters or len(values) > 1
         }:
             raise FieldsInvalid(wrong)
+        if not takes.body and request.body.strip() not in {b"", b"{}"}:
+            raise FieldsInvalid({"": ["This call takes no fields. Send it without a body."]})
         if "\0" in unquote(request.get_full_path()) or b"\0" in request.body or b"\\u0000" in request.body:
             raise FieldsInvalid({"": ["Text can't contain the character NUL (U+0000)."]})
         return view(request, *args, **kwargs)
@@ -61,8 +73,8 @@ class PanelRouter(Router):
         A read has an ``ETag``, and is answered with 304 and nothing when the caller has it already.
         """
         answers = response if isinstance(response, dict) else {200: response}
-        parameters: set[str] = set()
-        view_func = strict(view_func, parameters)
+        takes = Taken()
+        view_func = strict(view_func, takes)
         if "GET" in methods:
             view_func = decorate_view(conditional_page)(view_func)
             answers |= {304: None}
@@ -72,4 +84,5 @@ class PanelRouter(Router):
         super().add_api_operation(path, methods, view_func, response=answers | problems, **options)
         for model in self.path_operations[path].operations[-1].models:
             if model.__ninja_param_source__ == "query":
-                parameters.update(model.__ninja_flatten_map__)
+                takes.parameters.update(model.__ninja_flatten_map__)
+            takes.body = takes.body or model.__ninja_param_source__ == "body"

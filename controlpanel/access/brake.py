@@ -64,3 +64,8 @@ def locked_usernames() -> Iterator[str]:
     for username, failures in recent_failures().items():
         if is_braked(failures) or max(failures) >= settings.AXES_FAILURE_LIMIT:
             yield username
+
+
+def prune() -> None:
+    """Delete the failed attempts that count no longer. Otherwise the next one does, whenever somebody makes it."""
+    AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - settings.AXES_COOLOFF_TIME).delete()

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse, reverse_lazy
@@ -109,6 +109,16 @@ def _deliver(invitation: Invitation) -> None:
 
 
 outbox = Outbox(Invitation, "user", _deliver)
+
+
+def mistyped_invitation(request: HttpRequest, mistyped: str) -> HttpResponse:
+    """Lead to the invitation whose address lacks its last slash, and from any other address below nowhere. Django would
+    lead to the sign-in, with the secret in the address of the page that follows.
+    """
+    uidb64, _, token = mistyped.partition("/")
+    if not token or "/" in token:
+        raise Http404
+    return redirect("accept_invitation", uidb64, token)
 
 
 class AcceptInvitation(PasswordResetConfirmView):

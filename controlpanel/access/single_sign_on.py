@@ -181,14 +181,19 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         return found[0] if len(found) == 1 else None
 
     def _new_user(self, claims: dict[str, Any]) -> User:
-        address = str(claims.get("email") or "")[:254] if claims.get("email_verified") is True else ""
-        subject = str(claims["sub"])[:140]
+        address = _printable(claims, "email", 254) if claims.get("email_verified") is True else ""
+        subject = _printable(claims, "sub", 140)
         names = [address[:150], subject, *(f"{subject}-{number}" for number in range(2, 100))]
         name = next(name for name in names if name and not User.objects.filter(username=name).exists())
-        given, family = (str(claims.get(part) or "")[:150] for part in ("given_name", "family_name"))
+        given, family = (_printable(claims, part, 150) for part in ("given_name", "family_name"))
         return User.objects.create_user(
             name, email=address, first_name=given, last_name=family, is_staff=True
         )  # without a password: nobody can sign in with one
+
+
+def _printable(claims: dict[str, Any], name: str, longest: int) -> str:
+    """Return a claim as a name that can stand in a line: what a provider's users may enter is the provider's business."""
+    return "".join(filter(str.isprintable, str(claims.get(name) or "")))[:longest]
 
 
 def roles_by(claims: dict[str, Any]) -> set[str] | None:

@@ -11,6 +11,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.functional import SimpleLazyObject, empty
 
 from core.http import client_address
+from core.logs.records import escaped
 from core.logs.request_id import LONGEST, current_request_id, request_id_is
 from hummingbot_api.text import truncate
 
@@ -55,7 +56,7 @@ class RequesterFilter(logging.Filter):
         user, address, words = "", None, ""
         if isinstance(request, HttpRequest):
             user, address = _user_of(request), client_address(request)
-            words = f" ({user or 'nobody'} from {address or 'an unknown address'})"
+            words = escaped(f" ({user or 'nobody'} from {address or 'an unknown address'})")
         record.__dict__.update(user=user or None, address=address, requester=words)
         return True
 

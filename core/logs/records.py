@@ -26,11 +26,15 @@ class LogRecord(logging.LogRecord):
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
         if text:
-            lines = without_secret_links(text).split("\n")
-            text = textwrap.indent("\n".join(map(escaped, lines)), "  ", lambda line: True)
+            text = indented(without_secret_links(text))
         self._exc_text = text
 
 
 def escaped(text: str) -> str:
     """Return a text as one line that is safe to print."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def indented(text: str) -> str:
+    """Return a text of several lines, each of them safe to print and, unlike any other line, indented."""
+    return textwrap.indent("\n".join(map(escaped, text.split("\n"))), "  ", lambda line: True)

@@ -34,18 +34,21 @@ MAX_SIZE = 20_000_000
 #: Bytes that are read at a time.
 PIECE = 64 * 1024
 
-#: Where hosters give out a machine's own credentials, at addresses that are not link-local: AWS, Alibaba Cloud, Azure,
-#: Google Cloud, Oracle Cloud, Scaleway.
+#: Where hosters give out a machine's own credentials, at addresses that are not link-local: AWS, Akamai (Linode),
+#: Alibaba Cloud, Azure, Google Cloud, Oracle Cloud, Scaleway.
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
         (
             "fd00:ec2::254",
             "fd00:ec2::23",
+            "fd00:a9fe:a9fe::1",
             "100.100.100.200",
+            "fd00:100::100:200",
             "168.63.129.16",
             "fd20:ce::254",
             "192.0.0.192",
+            "fd00:c1::a9fe:a9fe",
             "fd00:42::42",
         ),
     )

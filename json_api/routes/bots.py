@@ -200,6 +200,6 @@ def act(
     kind = "check_bot" if action == "check" else action
     decided = body.dict(exclude_unset=True) if body else {}
     if unknown := set(decided) - DECISIONS.get(action, frozenset()):
-        raise FieldsInvalid({name: [f"The action “{action}” does not take this field."] for name in unknown})
+        raise FieldsInvalid.not_taken(action, unknown)
     operation = idempotent(request, lambda: submit(kind, bot, request, **decided))
     return respond(operation, waiting, response, visible(request))

@@ -15,6 +15,7 @@ from core.http import signed_in_user
 from json_api.auth import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.models import Scope
 from json_api.pagination import Paged, page
+from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas.clients import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, Rotation
 from json_api.schemas.common import Id, Waiting
@@ -127,6 +128,8 @@ def act_on_key(
     def submit_for_key() -> Operation:
         key = get_object_or_404(keys)
         if action == "test":
+            if body and body.model_fields_set:
+                raise FieldsInvalid.not_taken(action, body.model_fields_set)
             return submit("test_key", key, request)
         chosen = body.bots if body else None
         bots = [deployment.bot_id for deployment in to_redeploy(key)] if chosen is None else chosen

@@ -7,6 +7,7 @@ from html import unescape
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.http import QueryDict
@@ -139,9 +140,14 @@ def test_it_is_kept_for_as_long_as_the_setting_says(days, left, settings, db):
     settings.AUDIT_KEPT_DAYS = days
     happened("old", at=timezone.now() - timedelta(days=31))
     happened("new")
+    history = {"content_type_id": None, "action_flag": CHANGE, "user": User.objects.create_user("mia")}
+    for label, days_ago in (("old", 31), ("new", 0)):
+        entry = LogEntry.objects.create(object_repr=label, **history)
+        LogEntry.objects.filter(pk=entry.pk).update(action_time=timezone.now() - timedelta(days=days_ago))
     seal_left.call_local()
     prune_old.call_local()
     assert {event.subject_label for event in AuditEvent.objects.exclude(verb="pruned")} == left
+    assert {entry.object_repr for entry in LogEntry.objects.all()} == left  # what forms show as an object's history
 
 
 def test_a_click_filters_by_day_or_outcome_and_another_removes_it(admin_client):

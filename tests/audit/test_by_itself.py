@@ -56,7 +56,7 @@ JOBS = {
     "operations.tasks.prune_old": "operations, whose requests and ends are recorded as text",
     "operations.tasks.count_operations": "figures",
     "audit.tasks.prune_old": "pruned",
-    "controlpanel.tasks.prune_sessions": "sessions that have expired",
+    "controlpanel.tasks.prune_sessions": "sessions that have expired, and failed sign-ins that count no longer",
 }
 
 

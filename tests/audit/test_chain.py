@@ -217,6 +217,16 @@ def test_a_changed_column_of_a_row_is_found_and_the_row_named(column, value):
     finds("position 2 (", "was changed")
 
 
+def test_the_name_of_a_row_begins_no_line_of_what_is_found():
+    sealed(1)
+    happened("Sharp\n9 rows are complete and unchanged, up to position 9.")
+    chain.seal()
+    sql("UPDATE {table} SET detail = %s WHERE position = 2", "nothing")
+    with pytest.raises(CommandError) as found:
+        verify()
+    assert "Sharp\\n9 rows" in str(found.value) and "\n9 rows" not in str(found.value)
+
+
 def test_every_column_is_hashed_but_for_references_and_the_chains_own():
     not_hashed = {"id", "user", "client", "operation", "subject_type", "position", "previous_hash", "hash"}
     (params,) = [

@@ -38,7 +38,7 @@ LOOKS = {
     *("onboard_live", "client_report", "glossary", "search", "index", "password_change_done", "autocomplete"),
     *("jsi18n", "view_on_site", "app_list", "bots_bot_settings", "bots_bot_now", "bots_bot_logs"),
     *("bots_bot_performance", "bots_bot_runs", "bots_bot_unsent", "markets_bot_trades", ""),
-    *("openapi-json", "openapi-view", "api-root", "metrics", "system", "single_sign_on"),
+    *("openapi-json", "openapi-view", "api-root", "metrics", "system", "single_sign_on", "mistyped_invitation"),
 }
 #: What writes and leaves no event, with the reason.
 WITHOUT_EVENT = {

@@ -216,6 +216,18 @@ def test_one_that_could_not_be_sent_is_tried_again_and_says_why(subscription, mo
     assert (subscription.sent_for, subscription.problem) == (date(2026, 11, 1), "")
 
 
+def test_one_that_could_not_be_sent_in_its_month_is_given_up(subscription, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.core.mail.EmailMessage.send", fail)
+        for days in range(30):
+            send_due(NOW + timedelta(days=days))
+    send_due(NOW + timedelta(days=31))
+    assert [sent.subject for sent in mail.outbox] == ["Market making report for Sharp, December 2026"]
+
+
 def test_without_a_mail_server_it_says_what_to_set(subscription, settings):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"MAIL": False}
     send_due(NOW)

@@ -1,11 +1,15 @@
 """The calls of the agency's tools that create and steer bots."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from bots.models import Bot, Deployment
+from json_api.models import IdempotencyRecord
+from json_api.tasks import prune_old
 from operations.models import Operation, State
 from tests.conftest import count_queries
 
@@ -114,6 +118,16 @@ def test_a_repeated_request_with_its_key_makes_no_second_bot(tool, key, worker, 
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json()["instance"] == again.json()["instance"]
     assert Operation.objects.count() == len(sandbox.world.instances) == 1
+
+
+@pytest.mark.parametrize(("hours", "operations"), [(23, 1), (25, 2)])
+def test_a_request_that_is_repeated_with_its_key_is_the_same_for_a_day(hours, operations, tool, bot):
+    for _ in range(2):
+        assert tool.post(f"/bots/{bot.pk}/check?wait=0", Idempotency_Key="8e03978e").status_code in {200, 202}
+        Operation.objects.update(state=State.SUCCEEDED)
+        IdempotencyRecord.objects.update(taken_at=timezone.now() - timedelta(hours=hours))
+        prune_old.call_local()
+    assert Operation.objects.count() == operations
 
 
 def test_a_key_that_came_with_another_request_is_refused(tool, key, worker):

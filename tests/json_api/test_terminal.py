@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import ExchangeKey
-from bots.models import Bot
+from bots.models import Bot, LogLine
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries, stored_key
 from tests.json_api.test_bots import WANTED
@@ -127,6 +127,19 @@ def test_a_bots_log_and_figures_are_read_there_too(tool, key, worker, perform):
     assert lines == tool.get(f"/bots/{number}/logs").json()["results"][::-1]
     assert lines[-1]["message"] in run("bot", "logs", number, "--lines", "1")
     assert json.loads(run("bot", "performance", number, "--json")) == []
+
+
+def test_a_line_of_a_bots_log_begins_no_other_line_of_the_terminal(bot, perform):
+    perform("deploy", bot)
+    LogLine.objects.all().delete()
+    forged = "2026-11-30T05:00:00Z INFO     stopped"
+    message = f"It failed.\nTraceback (most recent call last):\n{forged}\x1b[2K"
+    LogLine.objects.create(
+        deployment=bot.deployment, kind="error", level="ERROR", message=message, logged_at=timezone.now()
+    )
+    first, *others = run("bot", "logs", str(bot.pk)).splitlines()
+    assert first.endswith("ERROR    It failed.")
+    assert others == ["  Traceback (most recent call last):", f"  {forged}\\x1b[2K"]
 
 
 def test_a_paused_bot_is_redeployed_only_with_the_flag(bot, perform):

@@ -166,6 +166,27 @@ def test_each_role_gets_exactly_what_it_may_see(letter, users, make_tool, settin
             assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing"), call
 
 
+@pytest.mark.parametrize("body", [b'{"dry_run": true}', b"no json at all {", b"[]", b'{"a": 1, "a": 2}', b'" "'])
+def test_what_is_sent_to_a_call_without_fields_is_refused(body, users, make_tool, settings):
+    settings.API = settings.API | {"PER_MINUTE": 1_000_000}
+    tool, world = make_tool(users["A"]), world_of("Own", users["A"])
+    documented = api.get_openapi_schema()["paths"]
+    without = [
+        _call(method.upper(), path, action, world, waits=False)
+        for path, methods in documented.items()
+        for method, described in methods.items()
+        if "requestBody" not in described
+        for action in {p["name"]: p["schema"] for p in described["parameters"]}.get("action", {}).get("enum", [""])
+    ]
+    assert {"DELETE", "POST"} < {call.method for call in without}
+    for call in without:
+        answer = tool.http.generic(call.method, call.url, body, "application/json", headers=tool.headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "fields_invalid"), call
+    for path in ("profile/verify", "keys/bitmart/test"):
+        fields = {"keys": ["bitmart"]} if "profile" in path else {"bots": [world["bot"].pk]}
+        assert tool.post(f"/clients/{world['client'].pk}/{path}?wait=0", fields).status_code == 422
+
+
 @pytest.mark.parametrize("letter", ROLES, ids=ROLES.get)
 def test_no_role_meets_what_it_does_not_see(letter, users, make_tool, settings):
     """An account manager other managers' clients; the others, who see every client, other users' webhooks."""

@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -161,3 +162,11 @@ def test_ended_sessions_are_pruned(db):
         Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
     prune_sessions.call_local()
     assert [session.session_key for session in Session.objects.all()] == ["lives"]
+
+
+def test_failed_sign_ins_that_count_no_longer_are_pruned(db):
+    for name, minutes in (("old", 20), ("recent", 5)):
+        attempt = AccessAttempt.objects.create(username=name, failures_since_start=1)
+        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=timezone.now() - timedelta(minutes=minutes))
+    prune_sessions.call_local()
+    assert [attempt.username for attempt in AccessAttempt.objects.all()] == ["recent"]

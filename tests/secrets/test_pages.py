@@ -28,6 +28,7 @@ from tests.secrets.hunt import (
 NOT_OPENED = {
     "": "leads to the dashboard",
     "accept_invitation": "its link is made from the user's password; opened below",
+    "mistyped_invitation": "leads to the right address or nowhere",
     "autocomplete": "answers to a form's own request; it has names alone",
     "bots_strategy_update": "is there when a server reports other settings; has settings alone",
     "onboard_resume": "leads to the first step that is left",

@@ -12,6 +12,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from bots.models import Bot, LogLine, OrphanedOrders
+from core.logs.records import escaped, indented
 from json_api.cli import NounCommand, as_json
 from json_api.routes.bots import DECISIONS
 from json_api.routes.orders import OrphanedOrdersOut
@@ -100,7 +101,10 @@ class Command(NounCommand):
             self.stdout.write(as_json(facts))
             return
         for fact in facts:
-            self.stdout.write(f"{fact['at']} {fact['level']:<8} {fact['message']}")
+            first, *others = fact["message"].splitlines() or [""]
+            self.stdout.write(f"{fact['at']} {fact['level']:<8} {escaped(first)}")
+            if others:
+                self.stdout.write(indented("\n".join(others)))
 
     def orders(self, options: dict[str, Any]) -> None:
         quotes = QuotesOut.model_validate(QuotesOut.of(bot_market(self.find(options["id"]), timezone.now())))

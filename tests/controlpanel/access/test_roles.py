@@ -51,6 +51,7 @@ SAMPLES = {
     "file_type": "csv",
     "kind": "stop",
     "uidb64": "MQ",
+    "mistyped": "MQ",
 }
 
 

@@ -141,6 +141,19 @@ def test_two_users_with_one_address_are_neither(provider, mia):
     assert not is_inside(browser)
 
 
+@pytest.mark.parametrize("where", ["sub", "email", "given_name"])
+@pytest.mark.parametrize("sent", ["\n2026-11-30 05:00:00,000 INFO", "\x1b[2K", "\u2028", "\u202e"], ids=ascii)
+def test_the_names_of_a_new_user_have_nothing_that_can_not_be_printed(provider, settings, where, sent):
+    settings.OIDC_ROLE_CLAIM, settings.OIDC_ROLES = "groups", {"traders": "Operator"}
+    provider.person |= {"groups": ["traders"], where: f"mia{sent}@example.com"}
+    if where == "sub":
+        provider.person.pop("email")  # which would be the user's name
+    browser, _ = sign_in(provider)
+    user = User.objects.get()
+    assert is_inside(browser)
+    assert (user.username + user.email + user.first_name).isprintable() and "mia" in str(vars(user))
+
+
 def test_without_an_account_the_page_says_what_to_ask_for(provider):
     browser, answer = sign_in(provider)
     assert answer["Location"] == reverse("admin:login")

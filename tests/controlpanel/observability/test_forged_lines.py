@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from django.contrib.auth.models import User
 
 from accounts.models import Client
 from client_reports.delivery import logger
@@ -28,6 +29,15 @@ def test_nor_does_the_message_of_an_error(line_break, console):
     assert "It failed." in first
     assert others and all(line.startswith("  ") for line in others)
     assert FORGED in others[-1]
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_nor_does_the_name_of_a_user(line_break, console, rf):
+    request = rf.get("/admin/")
+    request.user = User(username=f"mia{line_break}{FORGED}")
+    logging.getLogger("django.request").warning("Forbidden", extra={"request": request, "status_code": 403})
+    [line] = console.getvalue().splitlines()
+    assert FORGED in line and not line.startswith(FORGED)
 
 
 @pytest.mark.parametrize("sent", ["\x1b[2K\x1b[1A", "\x9b2J", "\x07", "\0"], ids=ascii)
