@@ -254,7 +254,7 @@ def _unfit_for_production() -> Iterator[str]:
     for name, secret in {**secrets, "FERNET_KEYS": "".join(env("FERNET_KEYS")[:1])}.items():
         if len(secret) >= SECRET_LENGTH and len(set(secret)) < DIFFERENT_CHARACTERS:
             yield f"{name} has fewer than {DIFFERENT_CHARACTERS} different characters. {MAKE_ONE}"
-    if env("OIDC_ISSUER").startswith("http://"):
+    if env("OIDC_ISSUER").lower().startswith("http://"):
         yield "OIDC_ISSUER is an http:// address: anyone on the way could sign in as anyone. Use https://."
     if not env("ALLOWED_HOSTS"):
         yield "ALLOWED_HOSTS is not set. List the host names of the panel, separated by commas."

@@ -114,6 +114,15 @@ def test_any_host_name_is_refused_with_what_to_list(hosts, production, monkeypat
         environment.require_configuration()
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "Http"])
+def test_a_provider_of_sign_ins_in_clear_is_refused(scheme, production, monkeypatch):
+    for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("OIDC_ISSUER", f"{scheme}://id.example.com")
+    with pytest.raises(SystemExit, match="OIDC_ISSUER is an http:// address"):
+        environment.require_configuration()
+
+
 def test_a_whole_domain_may_be_allowed(production, monkeypatch):
     monkeypatch.setenv("ALLOWED_HOSTS", ".example.com")
     environment.require_configuration()
