@@ -192,7 +192,7 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
 
 
 def _printable(claims: dict[str, Any], name: str, longest: int) -> str:
-    """Return a claim as a name that can stand in a line: what a provider's users may enter is the provider's business."""
+    """Return a claim as a name that can stand in a line. A provider may let its users enter anything."""
     return "".join(filter(str.isprintable, str(claims.get(name) or "")))[:longest]
 
 

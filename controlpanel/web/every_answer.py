@@ -28,7 +28,7 @@ class HeadersMiddleware(SecurityMiddleware):
         if response.get("Content-Type", "").startswith("text/html"):
             patch_cache_control(response, no_store=True)
         if is_secret_link(request.path) and response.get("Referrer-Policy") != "no-referrer":
-            # Other addresses are logged, with where their visitor comes from. Without the origin, no form would be taken.
+            # Others are logged, with where their visitor comes from. Without the origin, no form would be taken.
             response["Referrer-Policy"] = "strict-origin"
         return super().process_response(request, response)
 
