@@ -39,8 +39,8 @@ class Taken:
 
 def strict(view: Callable[..., Any], takes: Taken) -> Callable[..., Any]:
     """Reject requests that are too large or not marked as JSON, the one character that PostgreSQL can't store in text,
-    and what the call does not take, or was sent twice: a mistyped filter would answer with every row, and whoever sends
-    fields to a call without any means another one.
+    and what the call does not take, or was sent twice: a mistyped filter would answer with every row, and fields that
+    are sent to a call without any are meant for another one.
 
     It runs after the token check: the body of an unauthenticated request, which may come arbitrarily slowly, is not
     read.

@@ -237,7 +237,7 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
 
 def _unpacked(content: bytes) -> io.BytesIO:
     """Return the same file without compression, each part no longer than it declares. A part may declare less than it
-    unpacks to, and whoever reads one whole has all of it in memory before the rest is cut off.
+    unpacks to, and anyone who reads one whole has all of it in memory before the rest is cut off.
 
     Raises:
         FileRefused: it is too large, or can't be unpacked.
