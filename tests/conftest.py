@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import hypothesis
 import pytest
 from django.db import DataError, connection, models
 from django.test import Client as Browser
@@ -27,10 +26,6 @@ PLANTED = {
     "bitmart_memo": "planted-memo-91",
 }
 PLANTED_PASSWORD = "planted-server-password-c4"
-
-#: How long an example takes depends on the machine and its load.
-hypothesis.settings.register_profile("panel", deadline=None)
-hypothesis.settings.load_profile("panel")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,5 @@
-"""How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out, and
-``--with-database``, for a run on another database.
+"""How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out: what is marked
+``full`` or ``one_in``, and two of three generated examples; and ``--with-database``, for a run on another database.
 
 The time left is calculated from how long each test took the last time, which pytest's cache keeps. At the end it lists
 what was skipped and why.
@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+import hypothesis
 import pytest
 
 #: Seconds between two lines.
@@ -30,6 +31,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.register_profile("panel", deadline=None, max_examples=100 if config.getoption("--full") else 30)
+    hypothesis.settings.load_profile("panel")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config), "progress")
 
@@ -39,9 +42,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if asks_database(item)]
     if config.getoption("--full"):
         return
+    cases: Counter[str] = Counter()
     for item in items:
         if (mark := item.get_closest_marker("full")) is not None:
             item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
+        elif (mark := item.get_closest_marker("one_in")) is not None:
+            number, reason = mark.args
+            of = item.nodeid.partition("[")[0]
+            if cases[of] % number:
+                item.add_marker(pytest.mark.skip(reason=f"only with --full: {reason}"))
+            cases[of] += 1
 
 
 def pytest_collection_finish() -> None:

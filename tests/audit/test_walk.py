@@ -179,6 +179,7 @@ def test_every_action_of_a_list_leaves_an_event(browser, world, root):
     assert walked >= 12
 
 
+@pytest.mark.full("every address with what happens to be sent: each known act in a shorter run")
 def test_nothing_is_written_by_any_address_without_an_event(browser, world, root, monkeypatch):
     """Whether it is known or not, with what happens to be sent to it."""
     Operation.objects.update(state="failed", finished_at=timezone.now())

@@ -35,7 +35,7 @@ def headers(tool: Any, bot: Any, settings: Any) -> Iterator[dict[str, str]]:
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings.default.max_examples // 6, suppress_health_check=list(HealthCheck))
 def test_every_call_answers_as_described(case: Any, headers: dict[str, str]) -> None:
     if "wait" in str(case.operation.query):
         case.query["wait"] = 0

@@ -48,7 +48,7 @@ def copy_code(tree: Path) -> None:
 
 def run_tests(tree: Path, *tests: str) -> tuple[int, set[tuple[str, str]]]:
     """Return pytest's exit code, and which tests it says to have passed or failed: not those with an error before."""
-    command = [sys.executable, "-m", "pytest", "-x", "-rpf", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", "--full", "-rpf", "-p", "no:xdist", "-p", "no:cacheprovider"]
     # Bytecode would stay valid for a module that has changed within a second and has the same size.
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     named = [f"tests/{test}" for test in tests]

@@ -47,6 +47,7 @@ def logs(live, monkeypatch):
 # --- C: what is for showing does not decide ---------------------------------------------------------------------
 
 
+@pytest.mark.one_in(5, "each word as a memo: some of them in a shorter run")
 @pytest.mark.parametrize(
     "memo", ["hummingbot", "stop", "stopped", "Sharp", "USDT", "s", "Hummingbot stopped.", "order"]
 )

@@ -121,11 +121,15 @@ def is_settled(line: str) -> bool:
     return any(word in line for word in words)
 
 
-KINDS = [("sqlite", "sqlite")]
+BOTH_SQLITE = pytest.mark.full("a panel that moves, in processes of its own: in the tests' own in a shorter run")
+KINDS = [pytest.param("sqlite", "sqlite", marks=BOTH_SQLITE)]
 if os.environ.get("DATABASE_URL", "").startswith("postgres"):
     KINDS = [("sqlite", "postgresql"), ("postgresql", "sqlite"), ("postgresql", "postgresql")]
 
 
+@pytest.mark.full(
+    "a panel that moves, in processes of its own: a backup is restored in the tests' own in a shorter run"
+)
 @pytest.mark.parametrize(("source", "target"), KINDS)
 def test_a_panel_moves_with_all_that_it_has(make_panel, tmp_path, source, target):
     first, second = make_panel(source), make_panel(target)

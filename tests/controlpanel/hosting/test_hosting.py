@@ -339,6 +339,7 @@ def test_without_the_variable_no_server_is_made(db):
 # --- a database halfway ---
 
 
+@pytest.mark.full("migrations step by step: the tests' own database is migrated in one go")
 def test_a_database_may_be_migrated_step_by_step_and_back(tmp_path):
     variables = {
         "DJANGO_SETTINGS_MODULE": "controlpanel.settings",

@@ -122,6 +122,7 @@ def test_every_page_shows_no_secret_changes_nothing_and_asks_no_server(history, 
     assert not sandbox.requests
 
 
+@pytest.mark.full("every page for a viewer: the walk of the roles opens them in a shorter run")
 def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, browse, one_of_each_kind):
     models = admin.site._registry
     permissions = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models}
@@ -137,6 +138,7 @@ def test_every_page_answers_a_viewer_and_shows_no_secret(history, make_user, bro
         assert not secrets_in(text_of(response)), page
 
 
+@pytest.mark.full("the head of every page: they are read in a shorter run")
 def test_asking_for_the_head_of_any_address_changes_nothing_and_asks_no_server(
     history, admin_client, sandbox, one_of_each_kind
 ):
