@@ -127,9 +127,6 @@ if os.environ.get("DATABASE_URL", "").startswith("postgres"):
     KINDS = [("sqlite", "postgresql"), ("postgresql", "sqlite"), ("postgresql", "postgresql")]
 
 
-@pytest.mark.full(
-    "a panel that moves, in processes of its own: a backup is restored in the tests' own in a shorter run"
-)
 @pytest.mark.parametrize(("source", "target"), KINDS)
 def test_a_panel_moves_with_all_that_it_has(make_panel, tmp_path, source, target):
     first, second = make_panel(source), make_panel(target)
