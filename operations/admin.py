@@ -16,7 +16,6 @@ from unfold.decorators import display
 
 from core.admin.filters import recent
 from core.admin.live_pages import LiveListMixin, redirect_to_login
-from core.admin.scoped import OwnFieldsMixin
 from core.http import is_row_number
 from core.problems import Problem
 from core.templatetags.connectors import account_type_badge
@@ -49,7 +48,7 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(LiveListMixin, OwnFieldsMixin, ReadOnlyMixin):
+class OperationAdmin(LiveListMixin, ReadOnlyMixin):
     when_empty = "Use a button on a client, a bot or a server to start an operation."
     list_display = ("what", "about", "state_label", "summary", "requested_by", "requested_at", "took")
     list_filter = ("state", KindFilter, recent("requested_at", "requested"))

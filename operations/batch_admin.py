@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
 from core.admin.live_pages import LiveListMixin, redirect_to_login
-from core.admin.scoped import OwnFieldsMixin
 from core.http import is_row_number
 from core.problems import Problem
 from operations.actions import ReadOnlyMixin
@@ -26,7 +25,7 @@ from operations.models import ACTIVE_STATES, Batch, State, WorkerHeartbeat
 SHOWN = 10
 
 
-class BatchAdmin(LiveListMixin, OwnFieldsMixin, ReadOnlyMixin):
+class BatchAdmin(LiveListMixin, ReadOnlyMixin):
     when_empty = "Select several bots in the list of bots and choose an action to start a batch."
     list_display = ("what", "state_label", "numbers", "requested_by", "requested_at")
     list_select_related = ("requested_by",)

@@ -14,8 +14,8 @@ from bots.configuration.preview import as_json
 from bots.models import Bot, Strategy, StrategyKind
 from bots.strategies.schema import Setting, settings_in
 from bots.strategies.source import read_script
+from core.admin.base import PanelAdmin
 from core.admin.edit_conflicts import EditConflictMixin
-from core.admin.scoped import OwnFieldsMixin
 from core.admin.widgets import CodeEditor
 from core.visibility import sees_every_client
 
@@ -55,7 +55,7 @@ class StrategyForm(forms.ModelForm):
             self.fields["source"].widget.marks = read_script(self.instance.source).marks
 
 
-class StrategyAdmin(ControllersMixin, EditConflictMixin, OwnFieldsMixin):
+class StrategyAdmin(ControllersMixin, EditConflictMixin, PanelAdmin):
     form = StrategyForm
     change_form_outer_before_template = "bots/strategy_facts.html"
     when_empty = "A strategy defines how a bot trades. “manage.py migrate” adds the bundled ones."

@@ -177,7 +177,8 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         if not address or claims.get("email_verified") is not True:
             return None
         # Not a superuser: a person with such an address at the provider would become one.
-        found = User.objects.filter(email__iexact=address, identity=None, is_superuser=False)[:2]
+        alike = User.objects.filter(email__iexact=address, identity=None, is_superuser=False)
+        found = [user for user in alike if _is_same_address(user.email, address)]
         return found[0] if len(found) == 1 else None
 
     def _new_user(self, claims: dict[str, Any]) -> User:
@@ -189,6 +190,13 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         return User.objects.create_user(
             name, email=address, first_name=given, last_name=family, is_staff=True
         )  # without a password: nobody can sign in with one
+
+
+def _is_same_address(one: str, other: str) -> bool:
+    """Return whether both are the same but for capitals, of ASCII alone: a database, and Python too, takes some other
+    letters for those of another person's address.
+    """
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
 
 
 def _printable(claims: dict[str, Any], name: str, longest: int) -> str:

@@ -52,6 +52,14 @@ class PanelAdmin(ModelAdmin):
     paginator: Any = CappedPaginator
     show_full_result_count = False
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """A list's address may filter by the model's own fields, and by its filters. Another filter over rows that lead
+        here, such as ``?bots=7``, would reveal whose the other row is, and what its key is: that of a session lets in.
+        """
+        name = lookup.partition("__")[0]
+        elsewhere = {relation.name for relation in (*self.opts.related_objects, *self.opts.many_to_many)}
+        return (name not in elsewhere or name in self.list_filter) and super().lookup_allowed(lookup, value, request)
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
             changelist = super().get_changelist_instance(request)

@@ -29,17 +29,7 @@ class VisibleFilter(admin.RelatedFieldListFilter):
         return list(found.items())
 
 
-class OwnFieldsMixin(PanelAdmin):
-    """A list's address may filter by the model's own fields only. A filter over another model, such as ``?bots=7``,
-    would reveal whose the other row is.
-    """
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        leading_here = {relation.name for relation in self.opts.related_objects}
-        return lookup.partition("__")[0] not in leading_here and super().lookup_allowed(lookup, value, request)
-
-
-class ScopedMixin(OwnFieldsMixin):
+class ScopedMixin(PanelAdmin):
     """Limits lists, pages, choices and actions to what the user may see: each model's manager knows which rows these
     are.
     """

@@ -2,7 +2,7 @@
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.urls import reverse
@@ -39,21 +39,34 @@ def test_what_everybody_sees_of_a_server_filters_for_everybody(manager, admin_cl
     assert admin_client.get(SERVERS, {"account_names__icontains": "own"}).status_code == 200
 
 
-def reverse_relations() -> list[tuple[type[models.Model], str]]:
+def relations_elsewhere() -> list[tuple[type[models.Model], str]]:
+    """Every relation from and to a model with a list, but those that a row has in a column, and the list's filters."""
     return [
         (model, relation.name)
         for model, page in admin.site._registry.items()
-        if hasattr(model._default_manager, "visible_to")
-        for relation in page.opts.related_objects
+        for relation in [*page.opts.related_objects, *page.opts.many_to_many]
+        if relation.name not in page.list_filter
     ]
 
 
-@pytest.mark.parametrize(("model", "relation"), reverse_relations(), ids=str)
+@pytest.mark.parametrize(("model", "relation"), relations_elsewhere(), ids=str)
 def test_no_list_says_whether_a_row_of_another_table_leads_to_it(model, relation, rf, make_user):
     request = rf.get("/")
     request.user = make_user("mia")
     page = admin.site._registry[model]
-    assert not any(page.lookup_allowed(f"{relation}{how}", "1", request) for how in ("", "__pk", "__id__gt"))
+    lookups = ("", "__pk", "__id__gt", "__gte", "__in", "__isnull")
+    assert not any(page.lookup_allowed(f"{relation}{how}", "1", request) for how in lookups)
+
+
+def test_an_administrator_can_not_spell_out_the_key_of_a_session(browse, make_user, admin_client, admin_user):
+    boss = make_user("boss")
+    boss.groups.add(Group.objects.get(name="Administrator"))
+    browser, asked = browse(boss), {"id": str(admin_user.pk)}
+    assert admin_user.signed_in_sessions.exists()
+    assert "admin" in text_of(browser.get("/admin/auth/user/", asked))
+    for how in ("", "__gte", "__in", "__lt", "__startswith", "__pk__gte", "__session__gte", "__session_key__gte"):
+        answer = browser.get("/admin/auth/user/", asked | {f"signed_in_sessions{how}": "m"})
+        assert answer.status_code == 400, how
 
 
 @pytest.mark.django_db

@@ -135,6 +135,24 @@ def test_an_address_that_the_provider_did_not_verify_is_nobodys(provider, mia, v
     assert Identity.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    "resembling", ["mıa@example.com", "MİA@example.com", "mia@eхample.com", "mia@example.com\u200b", "miA@ExAMPLE.com"]
+)
+def test_an_address_that_only_resembles_a_users_is_nobodys(provider, mia, resembling):
+    """PostgreSQL's upper case of “ı” is “I”."""
+    provider.person["email"] = resembling
+    browser, _ = sign_in(provider)
+    assert is_inside(browser) is resembling.isascii()
+
+
+@pytest.mark.parametrize("letter", ["ſ", "\u212a"], ids=["long s", "Kelvin"])
+def test_neither_is_one_whose_small_letters_are_a_users(provider, letter):
+    User.objects.create_user("sk", email="sk@example.com", is_staff=True)
+    provider.person["email"] = "sk@example.com".replace("s" if letter == "ſ" else "k", letter)
+    browser, _ = sign_in(provider)
+    assert not is_inside(browser)
+
+
 def test_two_users_with_one_address_are_neither(provider, mia):
     User.objects.create_user("max", email="mia@example.com", is_staff=True)
     browser, _ = sign_in(provider)
