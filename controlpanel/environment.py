@@ -6,6 +6,7 @@ file with the value of ``NAME`` (Docker and Kubernetes secrets).
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,7 +99,12 @@ env = _Env(
     HUMMINGBOT_API_PASSWORD=(str, ""),
     HUMMINGBOT_API_ALLOW_UNENCRYPTED=(bool, False),
 )
-environ.Env.read_env(BASE_DIR / ".env")
+ENV_FILE = BASE_DIR / ".env"
+#: As django-environ reads it.
+ENV_LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
+# It would print what it can't read: a line of that file, or an address with its password.
+logging.getLogger("environ").setLevel(logging.ERROR)
+environ.Env.read_env(ENV_FILE)
 
 PRODUCTION = env("ENVIRONMENT") != "development"
 #: The directory of the SQLite files.
@@ -121,7 +127,7 @@ def require_configuration() -> None:
     Raises:
         SystemExit: with those sentences; the process's exit status is 1.
     """
-    if wrong := list(_misread()):
+    if wrong := [*_unreadable_lines(), *_misread()]:
         _refuse(*wrong)
     if not env("SECRET_KEY"):
         wrong.append("SECRET_KEY is not set. It signs sessions. Set it to 50 random characters and keep it.")
@@ -135,6 +141,14 @@ def require_configuration() -> None:
         wrong += _unfit_for_production()
     if wrong:
         _refuse(*wrong)
+
+
+def _unreadable_lines() -> Iterator[str]:
+    """Yield a sentence for each line of the file that sets nothing. None shows the line, which may have a secret."""
+    lines = ENV_FILE.read_text().splitlines() if ENV_FILE.is_file() else []
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.lstrip().startswith("#") and not ENV_LINE.fullmatch(line):
+            yield f"Line {number} of .env can't be read. Write NAME=value, without blanks around the name."
 
 
 def _misread() -> Iterator[str]:

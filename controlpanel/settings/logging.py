@@ -1,7 +1,5 @@
 """What is logged, and how."""
 
-import logging
-
 from controlpanel.environment import env
 
 LOGGING = {
@@ -18,11 +16,6 @@ LOGGING = {
         "refusal_in_a_line": {"()": "controlpanel.web.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
         "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
-        # urllib3 names the address of each request below that, which for a webhook is its password.
-        "above_debug": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: record.levelno > logging.DEBUG,
-        },
     },
     "handlers": {
         "console": {
@@ -40,7 +33,9 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
-        "urllib3.connectionpool": {"filters": ["above_debug"]},
+        # It names the whole address of a request, which for a webhook is its password: of each one, and of one whose
+        # answer has a header that can't be read.
+        "urllib3": {"level": "ERROR"},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "axes": {"level": "WARNING"},

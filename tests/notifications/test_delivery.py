@@ -1,7 +1,9 @@
 """Delivery: in each channel's own format, recorded before it is sent, retried, and never twice without need."""
 
 import json
+import logging
 import smtplib
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Client
 from bots.models import BotState
 from core.encryption import Unreadable
+from core.problems import Problem
 from notifications.kinds import IncidentKind
 from notifications.models import Channel, ChannelKind, Delivery, Incident
 from notifications.problems import ChannelForbidden, ChannelRefused, ChannelUnreachable
@@ -484,6 +487,18 @@ def test_an_endless_answer_blocks_no_worker(receiver, monkeypatch):
     receiver.will(Reply(after=2))
     with pytest.raises(ChannelUnreachable, match="may have received the message"):
         post(f"{receiver.url}/hook", b"{}")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"this is no header\r\n", b" begins with a blank\r\n", b"\xff\xfe: x\r\n", b": x\r\n", b"A: 1\r\n\t\r\nB\r\n"],
+)
+def test_a_receivers_address_is_in_no_line_of_the_log_whatever_it_answers(head, caplog):
+    caplog.set_level(logging.DEBUG)
+    answer = b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: 2\r\n\r\nok"
+    with listening(lambda connection: connection.sendall(answer)) as url, suppress(Problem):
+        post(f"{url}/services/planted-path/hook?token=planted-query", b"{}")
+    assert "planted" not in caplog.text
 
 
 def test_a_receiver_that_answers_byte_by_byte_blocks_no_worker(monkeypatch):

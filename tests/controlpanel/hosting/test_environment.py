@@ -3,7 +3,7 @@
 import pytest
 
 from controlpanel import environment
-from tests.controlpanel.hosting.test_hosting import NEEDED, start
+from tests.controlpanel.hosting.test_hosting import NEEDED, ROOT, start
 
 SECRET = "p%40ss-hunted"
 
@@ -95,6 +95,25 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
 
 #: As many as may be repeated, and one more.
 FEW, ENOUGH = "abcd" * 16, "abcde" * 16
+
+
+@pytest.mark.parametrize(
+    "line", ["SECRET_KEY = {}", "FERNET_KEYS: {}", "  HUMMINGBOT_API_PASSWORD={}", "export  SECRET_KEY={}", "{}"]
+)
+def test_a_line_of_the_file_that_sets_nothing_is_refused_by_its_number_and_not_shown(line, tmp_path):
+    (tmp_path / "controlpanel").mkdir()
+    for name in ("controlpanel/environment.py", "gunicorn.conf.py"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / ".env").write_text(f"# The panel's.\n\n  # PORT=1\nPORT=9123\n{line.format(SECRET)}\nexport BIND=\n")
+    for command in (
+        ["-m", "gunicorn", "--print-config", "x:y"],
+        ["-c", "import controlpanel.environment as e; e.require_configuration()"],
+    ):
+        answer = start(*command, cwd=tmp_path, **NEEDED)
+        assert answer.returncode != 0
+        assert "Line 5 of .env can't be read. Write NAME=value" in answer.stderr
+        assert answer.stderr.count("- ") == 1
+        assert SECRET not in answer.stdout + answer.stderr
 
 
 @pytest.fixture
