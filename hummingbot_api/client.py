@@ -1,5 +1,6 @@
 """The client of one Hummingbot API server."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +35,7 @@ class HummingbotAPI:
             server that sends a byte now and then is waited for no longer.
         total_timeout: seconds for all requests together, from now on; later requests are not sent.
         read_retries: how often a read (never a write) is repeated when the server is not reached; 4 at most.
+        before_write: called right before each request that is no GET; what it raises, the call raises.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class HummingbotAPI:
         transfer_timeout: float = 30.0,
         total_timeout: float | None = None,
         read_retries: int = 2,
+        before_write: Callable[[], None] = lambda: None,
     ) -> None:
         self._http = Transport(
             base_url,
@@ -61,6 +64,7 @@ class HummingbotAPI:
             transfer_timeout=transfer_timeout,
             total_timeout=total_timeout,
             read_retries=read_retries,
+            before_write=before_write,
         )
         self.base_url = self._http.base_url
         self.username = username

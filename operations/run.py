@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -57,16 +58,20 @@ class Lease:
     def __init__(self, operation_id: int, holder: str) -> None:
         self.operation_id = operation_id
         self.holder = holder
+        self._token: Token[Lease | None] | None = None
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{operation_id}", daemon=True)
 
     def __enter__(self) -> Self:
+        self._token = _held.set(self)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._token is not None:
+            _held.reset(self._token)
         self._released.set()
         self._thread.join()
 
@@ -93,6 +98,21 @@ class Lease:
                 logger.exception("The lease of operation %s could not be renewed, trying again", self.operation_id)
             finally:
                 connection.close()
+
+
+#: Of the operation that this thread works on.
+_held: ContextVar[Lease | None] = ContextVar("lease", default=None)
+
+
+def hold_lease() -> None:
+    """Renew the lease of the operation that this thread works on, if it does: right before each request that changes
+    something on a server, since a worker may have been frozen for any time before.
+
+    Raises:
+        LeaseLost: it was, and another worker has taken the operation over.
+    """
+    if (lease := _held.get()) is not None:
+        lease.renew()
 
 
 class LeasedContext:

@@ -219,7 +219,9 @@ def _begin(context: LeasedContext, step: Step) -> None:
     step.attempts += 1
     step.state = StepState.RUNNING
     step.started_at = step.started_at or timezone.now()
-    step.save(update_fields=["attempts", "state", "started_at"])
+    with transaction.atomic():
+        context.hold()
+        step.save(update_fields=["attempts", "state", "started_at"])
 
 
 def _end(lease: Lease, step: Step, state: StepState, detail: str) -> None:

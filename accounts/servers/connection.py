@@ -11,15 +11,19 @@ from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import DockerDown, MqttDown, UnexpectedAnswer, WrongPassword
 from hummingbot_api.server_faults import NotSupportedByServer
 from operations.kinds import NotDone
+from operations.run import hold_lease
 
 
 @contextmanager
 def talking_to(server: Server, **options: Any) -> Iterator[HummingbotAPI]:
     """Yield a client for the server, and record what it shows of the server's health on the server's row. A server that
     answers again is polled soon.
+
+    Raises:
+        LeaseLost: from what writes to the server, see ``hold_lease``.
     """
     try:
-        with server.api(**options) as api:
+        with server.api(before_write=hold_lease, **options) as api:
             yield api
         if server.failed_polls:
             server.try_soon()

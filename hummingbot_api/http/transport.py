@@ -135,6 +135,7 @@ class Transport:
         transfer_timeout: float,
         total_timeout: float | None,
         read_retries: int,
+        before_write: Callable[[], None],
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._auth = HTTPBasicAuth(username.encode(), password.encode())
@@ -145,6 +146,7 @@ class Transport:
         self._transfer_timeout = transfer_timeout
         self._until = math.inf if total_timeout is None else time.monotonic() + total_timeout
         self._read_pauses = BACKOFF[:read_retries]
+        self._before_write = before_write
         self._reads = self._new_session()
         if not verify_tls:
             # The operator who disabled it knows; a warning at every request would only drown the others.
@@ -192,6 +194,8 @@ class Transport:
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
             NotSupportedByServer: the server has no such route.
         """
+        if method != "GET":
+            self._before_write()
         mask = mask_secrets([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)

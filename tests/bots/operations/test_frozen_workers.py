@@ -1,0 +1,65 @@
+"""A worker that is frozen right before it sends something, for as long as another one takes to end its operation, sends
+nothing when it goes on, and writes nothing.
+"""
+
+from typing import Any
+
+import pytest
+
+from bots.models import Deployment
+from hummingbot_api.http.transport import Transport
+from operations import runner
+from operations.models import Operation, Step
+from operations.services import operation_request
+from tests.bots.deploying.test_kill import let_lease_run_out
+from tests.bots.operations.fault_cells import CASES
+from tests.bots.operations.test_fault_matrix import begin, finish  # noqa: F401 - a fixture
+
+SENT = [(kind, path) for kind, case in CASES.items() for path in case.sends]
+
+
+def rows() -> list[list[dict[str, Any]]]:
+    return [list(model.objects.order_by("pk").values()) for model in (Operation, Step, Deployment)]
+
+
+@pytest.mark.parametrize(("kind", "path"), SENT, ids=str)
+def test_it_sends_nothing_when_it_wakes(kind, path, begin, sandbox, monkeypatch):  # noqa: F811
+    subject, options = begin(kind)
+    operation = operation_request(kind=kind, subject=subject, options=options)
+    meanwhile: list[Any] = []
+    send = Transport.request
+
+    def request(http: Transport, method: str, at: str, **sent: Any) -> Any:
+        if method != "GET" and path in at and not meanwhile:
+            meanwhile.append(None)
+            let_lease_run_out(operation)
+            finish(operation)
+            meanwhile.extend([len(sandbox.requests), rows(), operation.state])
+        return send(http, method, at, **sent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transport, "request", request)
+        assert runner.run(operation.pk)
+    _, requests, written, state = meanwhile
+    assert state == "succeeded"
+    assert [request for request in sandbox.requests[requests:] if request.method != "GET"] == []
+    assert rows() == written
+
+
+def test_it_begins_no_step_either(begin, sandbox, monkeypatch):  # noqa: F811
+    subject, options = begin("push_profile")
+    operation = operation_request(kind="push_profile", subject=subject, options=options)
+    meanwhile: list[Any] = []
+    begin_step = runner._begin
+
+    def frozen(*step: Any) -> None:
+        if not meanwhile:
+            meanwhile.append(None)
+            let_lease_run_out(operation)
+            finish(operation)
+            meanwhile.append(rows())
+        begin_step(*step)
+
+    monkeypatch.setattr(runner, "_begin", frozen)
+    assert runner.run(operation.pk)
+    assert rows() == meanwhile[1]
