@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.models.profile import CredentialsProfile
 from accounts.models.server import Server
+from core.input.one_line import validate_one_line
 from core.visibility import OfClientsQuerySet
 from hummingbot_api.errors import InvalidName
 from hummingbot_api.names import check_name, slug
@@ -47,7 +48,7 @@ class Client(models.Model):
 
     means_master_account = False
 
-    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[validate_one_line])
     account_name = models.CharField(
         max_length=NAME_LENGTH,
         blank=True,

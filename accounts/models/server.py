@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.problems import PasswordUnreadable
 from core.encryption import EncryptedTextField, Unreadable
+from core.input.one_line import validate_one_line
 from core.problems import Problem
 from core.problems.server import problem_of
 from core.visibility import AnyUser, sees_every_client
@@ -97,7 +98,7 @@ class ServerQuerySet(models.QuerySet["Server"]):
 class Server(models.Model):
     """One Hummingbot API host: how to reach it, and separately what it showed when it was last polled."""
 
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80, unique=True, validators=[validate_one_line])
     base_url = models.CharField(
         "base URL",
         max_length=200,

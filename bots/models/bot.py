@@ -23,6 +23,7 @@ from bots.strategies.render import controller_config, script_config
 from bots.strategies.schema import live_settings, setting_errors
 from core.exchanges import connector_like, title_of
 from core.fields import OrderedJSONField
+from core.input.one_line import validate_one_line
 from core.visibility import OfClientsQuerySet
 from hummingbot_api.connectors import PAPER_TRADE, is_paper_trade, market_of
 from hummingbot_api.names import slug
@@ -45,7 +46,11 @@ class Bot(Restarting):
     """The definition of a bot: the desired state. Its deployments record what was done."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots")
-    name = models.CharField(max_length=60, help_text="Any name, spaces included. The server gets a safe version of it.")
+    name = models.CharField(
+        max_length=60,
+        validators=[validate_one_line],
+        help_text="Any name, spaces included. The server gets a safe version of it.",
+    )
     server = models.ForeignKey(
         Server,
         on_delete=models.PROTECT,

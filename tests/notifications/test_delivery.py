@@ -91,6 +91,23 @@ def test_a_duration_as_text(passed, words):
     assert messages.describe(timedelta(**passed)) == words
 
 
+@pytest.mark.parametrize("name", ["[Open](https://evil.example)", "**x**", "||x||", "`x`", "<@1>", "~~x~~", "\\[x](y)"])
+def test_in_discord_a_name_is_text_and_the_link_to_the_panel_a_link(name, bot, receiver, settings):
+    settings.PANEL_URL = "https://panel.example.com/under_score/"
+    Client.objects.update(name=name)
+    Channel.objects.create(name="x", kind=ChannelKind.DISCORD, secret=f"{receiver.url}/discord")
+    shows(bot, BotState.CRASHED)
+    polls()
+    outbox.send_due()
+    headline, *_, link = json.loads(receiver.seen[0].body)["content"].splitlines()
+    assert link.startswith("https://panel.example.com/under_score/")
+    shown, markup = "", iter(headline)
+    for letter in markup:  # as Discord reads it
+        assert letter not in "*_~`|<>[]()#-"
+        shown += next(markup) if letter == "\\" else letter
+    assert name in shown
+
+
 def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     settings.NOTIFICATIONS = settings.NOTIFICATIONS | {"TELEGRAM_API": receiver.url}
     Client.objects.update(name="<!channel> & Co")
@@ -111,6 +128,7 @@ def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     assert "&lt;!channel&gt; &amp; Co" in output["/slack"]["text"] and "<" not in output["/slack"]["text"]
     assert len(output["/discord"]["content"]) == 2000
     assert output["/discord"]["allowed_mentions"] == {"parse": []}
+    assert "\\<!channel\\> & Co" in output["/discord"]["content"]
     telegram = output[f"/bot{TOKEN}/sendMessage"]
     assert (telegram["chat_id"], len(telegram["text"])) == ("-100123", 4096)
     (email,) = mail.outbox
