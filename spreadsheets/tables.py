@@ -24,6 +24,13 @@ _MAX_DEPTH = 10 * MAX_ROWS
 #: cell with a value has four, and four more for a text of its own.
 _MAX_UNPACKED = 8 * 1024 * 1024
 _MAX_TAGS = 500_000
+#: Of the parts that are neither a sheet nor its texts, all is in memory at once: styles, the list of sheets.
+_ROWS = ("xl/worksheets/", "xl/sharedStrings")
+_MAX_OTHER_TAGS = 20_000
+#: A tag with as many attributes as take so many bytes.
+_LONG_TAG = re.compile(rb"<[^<>]{10000}")
+#: The last column that Excel has.
+_MAX_WIDTH = 16_384
 #: How many cells are read, including the empty ones to the left of a row's values.
 _MAX_CELLS = 1_000_000
 _XLSX, _XLS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -155,6 +162,8 @@ def _bounded(lines: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list
             raise FileRefused(f"The sheet goes below row {_MAX_DEPTH}. Copy its rows into a new one.")
         if polled_at > _MAX_CELLS:
             raise FileRefused(_TOO_LARGE)
+        if len(cells) > _MAX_WIDTH:
+            raise FileRefused(f"Row {number} goes beyond column {get_column_letter(_MAX_WIDTH)}. Is it one table?")
         yield number, cells
 
 
@@ -248,8 +257,12 @@ def _unpacked(content: bytes) -> io.BytesIO:
             parts = {part.filename: _read_part(packed, part) for part in packed.infolist() if fits}
     except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
-    if not fits or sum(part.count(b"<") for part in parts.values()) > _MAX_TAGS:
+    tags = {name: part.count(b"<") for name, part in parts.items()}
+    others = sum(count for name, count in tags.items() if not name.startswith(_ROWS))
+    if not fits or sum(tags.values()) > _MAX_TAGS or others > _MAX_OTHER_TAGS:
         raise FileRefused(_TOO_LARGE)
+    if any(map(_LONG_TAG.search, parts.values())):
+        raise FileRefused(_UNREADABLE)
     unpacked = io.BytesIO()
     with zipfile.ZipFile(unpacked, "w") as plain:
         for name, part in parts.items():

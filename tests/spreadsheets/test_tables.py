@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import tracemalloc
 import zipfile
 import zlib
@@ -164,6 +165,37 @@ def test_a_sheet_that_declares_less_than_it_unpacks_to_is_not_unpacked(method, d
         tracemalloc.stop()
 
 
+XF = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><%s>%s</%s></styleSheet>'
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"styles": XF % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
+        {"styles": XF % (b"fonts", b"<font/>" * 100_000, b"fonts")},
+        {"workbook": b"<workbook><sheets>" + b'<sheet name="a" sheetId="1"/>' * 30_000 + b"</sheets></workbook>"},
+        {"sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)},
+        {"sheet1": b"<" * 499_000},
+    ],
+    ids=["styles", "fonts", "sheets", "attributes", "no tags"],
+)
+def test_a_small_file_that_would_fill_the_memory_in_another_way_is_refused_at_once(parts):
+    content = packed(**parts)
+    assert len(content) < 100_000
+    tracemalloc.start()
+    try:
+        assert refusal(content)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"name\n" + b"," * 18_300 + b"x\n", b"," * 20_000 + b"name\nx"])
+def test_a_row_that_goes_beyond_the_last_column_of_excel_is_refused_with_the_row(content):
+    assert re.search(r"Row \d goes beyond column XFD", refusal(content))
+
+
 def sheet_of(rows: str) -> bytes:
     spreadsheet = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     return packed(sheet1=f'<worksheet xmlns="{spreadsheet}"><sheetData>{rows}</sheetData></worksheet>'.encode())
@@ -178,7 +210,7 @@ HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
     [
         (HEADER.replace('r="1"', 'r="999999999999"'), "goes below row"),
         (HEADER + '<row r="999999999999"><c r="A2"><v>1</v></c></row>', "goes below row"),
-        (HEADER + "".join(f'<row r="{n}"><c r="ZZZ{n}"/></row>' for n in range(2, 10_000)), "too large"),
+        (HEADER + "".join(f'<row r="{n}"><c r="ZZZ{n}"/></row>' for n in range(2, 10_000)), "beyond column XFD"),
         (HEADER + '<row r="2">' + "<c/>" * 1_000_000 + "</row>", "too large"),
     ],
     ids=["a header far away", "a row far away", "columns far away", "many empty cells"],
