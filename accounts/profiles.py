@@ -273,8 +273,10 @@ def stored_keys_check(*, api: HummingbotAPI, server: Server) -> str:
     unused = [name for name in names if name not in used and _lists_keys(api, name)]
     if not unused:
         return "The server uses its stored keys." if used else "The server has no client keys yet."
+    # Not which: the server's page is also for those who see only some of its clients.
+    profiles = "1 profile" if len(unused) == 1 else f"{len(unused)} profiles"
     output = (
-        f"The server lists keys in {', '.join(unused)}, but has no portfolio for them. It can't read them (for "
+        f"The server lists keys in {profiles} of {len(names)}, but has no portfolio for them. It can't read them (for "
         "example after a change of its config password), or could not sign in to their exchanges since its start."
     )
     if not used:

@@ -8,8 +8,9 @@ from django.db import models
 from django.urls import reverse
 
 from accounts.admin.servers import FILTERED_BY_ALL
-from accounts.models import Server
-from tests.conftest import valid_client
+from accounts.models import Client, Server
+from operations.models import State
+from tests.conftest import stored_key, valid_client
 from tests.controlpanel.conftest import make_world, text_of
 
 SERVERS = "/admin/accounts/server/"
@@ -31,6 +32,21 @@ def manager(make_user, browse, server):
 def test_of_a_server_that_is_shared_no_hidden_column_can_be_guessed(field, manager):
     statuses = {manager.get(SERVERS, {f"{field}{how}": "foreign"}).status_code for how in ("", "__icontains", "__gt")}
     assert field in FILTERED_BY_ALL or statuses == {400}
+
+
+@pytest.mark.parametrize("unread", [{"foreign"}, {"own", "foreign"}], ids=["the other's", "both"])
+def test_what_was_found_on_a_shared_server_names_no_other_managers_client(unread, manager, perform, sandbox):
+    for client in Client.objects.all():
+        stored_key(client)
+        assert perform("push_profile", client).state == State.SUCCEEDED
+    sandbox.world.unreadable = {client.account_name for client in Client.objects.all() if str(client).lower() in unread}
+    check = perform("check_server", Server.objects.get())
+    assert "has no portfolio" in check.summary + check.error_message
+    seen = [manager.get(address) for address in (check.get_absolute_url(), check.subject.get_absolute_url(), "/admin/")]
+    seen.append(manager.get("/admin/operations/operation/"))
+    assert {answer.status_code for answer in seen} == {200}
+    # The sidebar and the sandbox's own list have neither.
+    assert [text_of(answer) for answer in seen if "client_foreign" in text_of(answer)] == []
 
 
 def test_what_everybody_sees_of_a_server_filters_for_everybody(manager, admin_client):
