@@ -8,6 +8,8 @@ from core.logs.secret_links import without_secret_links
 
 #: What a terminal or a collector of logs takes for the end of a line, or for a command.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+#: gunicorn quotes what it can't read of a request: a header without its colon may be one with a token.
+_REFUSED = re.compile(r"(Invalid request from ip=\S*: [A-Za-z ]*).*", re.DOTALL)
 
 
 class LogRecord(logging.LogRecord):
@@ -16,7 +18,10 @@ class LogRecord(logging.LogRecord):
     """
 
     def getMessage(self) -> str:  # noqa: N802 - logging's name
-        return escaped(without_secret_links(super().getMessage()))
+        text = super().getMessage()
+        if self.name == "gunicorn.error":
+            text = _REFUSED.sub(r"\1", text)
+        return escaped(without_secret_links(text))
 
     @property
     def exc_text(self) -> str | None:

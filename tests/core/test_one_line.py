@@ -8,7 +8,7 @@ from bots.models import Bot
 
 
 @pytest.mark.parametrize("model", [Client, Server, Bot], ids=lambda model: model.__name__)
-@pytest.mark.parametrize("text", ["Acme\nPay here", "Acme\r", "Acme\u2028Pay here", "Acme\x1b[2K", "Acme\x85", "\x00Acme"])
+@pytest.mark.parametrize("text", ["Acme\nPay here", "Acme\r", "Acme\u2028Pay here", "Acme\x1b[2K", "A\x85", "\0A"])
 def test_a_name_of_several_lines_or_with_control_characters_is_refused(model, text):
     with pytest.raises(ValidationError) as refused:
         model(name=text).clean_fields()

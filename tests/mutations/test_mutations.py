@@ -38,7 +38,9 @@ def test_a_mutation_counts_when_its_test_itself_has_failed(old, new, found, tmp_
     module = tmp_path / "counted.py"
     module.write_text("def one():\n    return 1\n")
     (tmp_path / "tests").mkdir()
-    (tmp_path / "conftest.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--full')\n")
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--full', action='store_true')\n"
+    )
     (tmp_path / "tests" / "test_one.py").write_text(
         "import counted\n\none = counted.one\n\n\ndef test_one():\n    assert one() == 1\n"
     )

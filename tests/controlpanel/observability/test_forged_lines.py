@@ -46,6 +46,22 @@ def test_what_would_move_a_terminals_cursor_is_spelled_out(sent, console):
     assert "\\x" in console.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("cause", "left"),
+    [
+        ("Invalid HTTP Header: 'Authorization Bearer planted'", "Invalid HTTP Header"),
+        ("Invalid HTTP request line: 'username=root&password=planted q'", "Invalid HTTP request line"),
+        ("Invalid HTTP method: 'planted\nplanted'", "Invalid HTTP method"),
+        ("'planted'", ""),
+    ],
+)
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1", ""])
+def test_what_gunicorn_can_not_read_of_a_request_is_not_quoted(cause, left, ip, console):
+    logging.getLogger("gunicorn.error").warning(f"Invalid request from ip={ip}: {cause}")
+    [line] = console.getvalue().splitlines()
+    assert f"Invalid request from ip={ip}: {left}" in line and "planted" not in line
+
+
 def test_letters_of_any_language_and_tabs_are_left_as_they_are(console):
     logger.warning("Zoë's\tζ 机器人 ™ 🤖")
     assert "Zoë's\tζ 机器人 ™ 🤖" in console.getvalue()
