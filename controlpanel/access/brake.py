@@ -67,5 +67,5 @@ def locked_usernames() -> Iterator[str]:
 
 
 def prune() -> None:
-    """Delete the failed attempts that count no longer. Otherwise the next one does, whenever somebody makes it."""
+    """Delete the failed attempts that count no longer. Otherwise they would be kept until the next one."""
     AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - settings.AXES_COOLOFF_TIME).delete()
