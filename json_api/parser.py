@@ -7,7 +7,7 @@ from ninja.parser import Parser
 
 from core.input.strict_json import read_json
 from hummingbot_api.text import truncate
-from json_api.problems import ContentTypeRefused
+from json_api.problems import BodyUnreadable, ContentTypeRefused
 
 JSON = "application/json"
 
@@ -16,7 +16,11 @@ def require_json(request: HttpRequest) -> None:
     """
     Raises:
         ContentTypeRefused: there is a body of another type, or of none.
+        BodyUnreadable: its length is not known.
     """
+    if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
+        # Django reads none of it: what the call does would not depend on what was sent.
+        raise BodyUnreadable("The body was sent in chunks, without a Content-Length.")
     if request.content_type == JSON or not request.body:
         return
     sent = truncate(request.headers.get("Content-Type", ""), 100)

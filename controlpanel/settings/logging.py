@@ -1,5 +1,7 @@
 """What is logged, and how."""
 
+import logging
+
 from controlpanel.environment import env
 
 LOGGING = {
@@ -16,6 +18,12 @@ LOGGING = {
         "refusal_in_a_line": {"()": "controlpanel.web.request_id.RefusalFilter"},
         "unsigned_in_a_line": {"()": "controlpanel.queue.UnsignedFilter"},
         "outage_in_a_line": {"()": "controlpanel.queue.OutageFilter"},
+        # urllib3 names the whole address of a request, which for a webhook is its password: of each one, and of one
+        # whose answer has a header that can't be read.
+        "errors": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.levelno >= logging.ERROR,
+        },
     },
     "handlers": {
         "console": {
@@ -33,9 +41,8 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {
-        # It names the whole address of a request, which for a webhook is its password: of each one, and of one whose
-        # answer has a header that can't be read.
-        "urllib3": {"level": "ERROR"},
+        "urllib3.connection": {"filters": ["errors"]},
+        "urllib3.connectionpool": {"filters": ["errors"]},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "axes": {"level": "WARNING"},

@@ -11,18 +11,17 @@ from django.urls import URLPattern, path
 
 from hummingbot_api.text import MASK
 
-#: What comes before each secret, as a regular expression.
+#: How each of them begins, as a regular expression.
 _beginnings: list[str] = []
 
 
 def secret_path(route: str, view: Any, *, name: str) -> URLPattern:
-    """Return the pattern of an address whose last parameter is a secret.
+    """Return the pattern of an address whose last parameter is a secret. All that follows its first part is masked.
 
     Args:
         route: from the root of the site, as ``path`` takes it.
     """
-    parts = re.split(r"<[^>]+>", f"/{route}".rpartition("<")[0])
-    _beginnings.append(rf"(?:(?!{_spelled('/')})\S)+".join(map(_spelled, parts)))
+    _beginnings.append(_spelled(f"/{route}".partition("<")[0]))
     _pattern.cache_clear()
     return path(route, view, name=name)
 
@@ -46,4 +45,7 @@ def without_secret_links(text: str) -> str:
 def _pattern() -> re.Pattern[str]:
     # Below the admin, there are other pages with such names.
     inside = "(?<!/admin)(?<!%2Fadmin)"
-    return re.compile(rf"{inside}({'|'.join(_beginnings)})[^\s\"'<>]+", re.IGNORECASE)
+    # A link that was broken over two lines has a blank in it, one that was copied with its quotes those: also behind a
+    # first parameter, which is a short one.
+    first = rf"(?:[^/\s]{{1,20}}\s?{_spelled('/')})?"
+    return re.compile(rf"{inside}({'|'.join(_beginnings)}){first}[\s\"'<>]*[^\s\"'<>]+", re.IGNORECASE)

@@ -11,7 +11,7 @@ import io
 import ipaddress
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -88,13 +88,14 @@ class AnswerTooLarge(urllib3.exceptions.HTTPError):
 class _Limits:
     until: float
     loopback: bool
+    before_sending: Callable[[], None]
 
 
 _limits: ContextVar[_Limits] = ContextVar("limits")
 
 
 @contextmanager
-def limited(*, until: float, loopback: bool) -> Iterator[None]:
+def limited(*, until: float, loopback: bool, before_sending: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Around a request of a guarded session, and the reading of its answer.
 
     Within, besides what ``requests`` raises: ``AddressForbidden``, ``AnswerTooLarge``, and its timeouts also when the
@@ -104,8 +105,9 @@ def limited(*, until: float, loopback: bool) -> Iterator[None]:
         until: when the whole answer has to be there, on ``time.monotonic``'s clock. The time in which a name is
             resolved is the system's to limit.
         loopback: see ``check_address``.
+        before_sending: called when a new connection is there, and nothing was sent over it yet.
     """
-    token = _limits.set(_Limits(until, loopback))
+    token = _limits.set(_Limits(until, loopback, before_sending))
     try:
         yield
     finally:
@@ -203,6 +205,10 @@ class _Guarded:
         except UnicodeError:
             raise LocationParseError(host) from None
         return [str(socket_address[0]) for *_, socket_address in found]
+
+    def connect(self: Any) -> None:
+        super().connect()  # type: ignore[misc]
+        _limits.get().before_sending()
 
 
 class _HTTP(_Guarded, HTTPConnection):

@@ -194,8 +194,6 @@ class Transport:
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
             NotSupportedByServer: the server has no such route.
         """
-        if method != "GET":
-            self._before_write()
         mask = mask_secrets([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
@@ -232,7 +230,12 @@ class Transport:
         outcome: Answer | HummingbotAPIError
         try:
             with (
-                limited(until=until, loopback=True),
+                limited(
+                    until=until,
+                    loopback=True,
+                    # Each write has a connection of its own, which takes its time.
+                    before_sending=self._before_write if method != "GET" else lambda: None,
+                ),
                 session.request(
                     method,
                     self.base_url + path,

@@ -182,6 +182,13 @@ def test_what_is_sent_to_a_call_without_fields_is_refused(body, users, make_tool
     for call in without:
         answer = tool.http.generic(call.method, call.url, body, "application/json", headers=tool.headers)
         assert (answer.status_code, answer.json()["code"]) == (422, "fields_invalid"), call
+    for call in calls(world):
+        answer = tool.http.generic(
+            call.method, call.url, body, "application/json",
+            headers=tool.headers | {"Transfer-Encoding": "chunked"}, CONTENT_LENGTH="",
+        )  # fmt: skip
+        # Where a body is required, there is none.
+        assert (answer.status_code, answer.json()["code"]) in {(400, "body_unreadable"), (422, "fields_invalid")}, call
     for path in ("profile/verify", "keys/bitmart/test"):
         fields = {"keys": ["bitmart"]} if "profile" in path else {"bots": [world["bot"].pk]}
         assert tool.post(f"/clients/{world['client'].pk}/{path}?wait=0", fields).status_code == 422

@@ -1,5 +1,5 @@
-"""A worker that is frozen right before it sends something, for as long as another one takes to end its operation, sends
-nothing when it goes on, and writes nothing.
+"""A worker that is frozen right before it sends something, when its connection is there already, for as long as another
+one takes to end its operation, sends nothing when it goes on, and writes nothing.
 """
 
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bots.models import Deployment
+from hummingbot_api.http.connections import _Guarded
 from hummingbot_api.http.transport import Transport
 from operations import runner
 from operations.models import Operation, Step
@@ -27,18 +28,26 @@ def test_it_sends_nothing_when_it_wakes(kind, path, begin, sandbox, monkeypatch)
     subject, options = begin(kind)
     operation = operation_request(kind=kind, subject=subject, options=options)
     meanwhile: list[Any] = []
-    send = Transport.request
+    sending: list[tuple[str, str]] = []
+    attempt, connect = Transport._attempt, _Guarded._new_conn
 
-    def request(http: Transport, method: str, at: str, **sent: Any) -> Any:
+    def attempted(http: Transport, method: str, at: str, *rest: Any) -> Any:
+        sending.append((method, at))
+        return attempt(http, method, at, *rest)
+
+    def connected(connection: Any) -> Any:
+        made = connect(connection)
+        method, at = sending[-1]
         if method != "GET" and path in at and not meanwhile:
             meanwhile.append(None)
             let_lease_run_out(operation)
             finish(operation)
             meanwhile.extend([len(sandbox.requests), rows(), operation.state])
-        return send(http, method, at, **sent)
+        return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(Transport, "request", request)
+        patch.setattr(Transport, "_attempt", attempted)
+        patch.setattr(_Guarded, "_new_conn", connected)
         assert runner.run(operation.pk)
     _, requests, written, state = meanwhile
     assert state == "succeeded"

@@ -94,6 +94,8 @@ def test_none_is_in_a_line_however_it_got_there(path, form, console, as_json):
         path.replace("/", "%252f"),
         before.replace("o", "%6F") + PLANTED + after,
         "".join(f"%2525{ord(letter):02x}" for letter in before) + PLANTED,
+        *(before + copied + PLANTED + after for copied in (" ", '"', "<", "\n")),
+        before.replace("MQ/", "") + PLANTED,
     ]
     for text in texts:
         words = form.format(text)
