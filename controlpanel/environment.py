@@ -104,7 +104,10 @@ ENV_FILE = BASE_DIR / ".env"
 ENV_LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 # It would print what it can't read: a line of that file, or an address with its password.
 logging.getLogger("environ").setLevel(logging.ERROR)
-environ.Env.read_env(ENV_FILE)
+try:
+    environ.Env.read_env(ENV_FILE, encoding="utf-8")
+except UnicodeDecodeError:
+    _refuse(".env is not a text in UTF-8. Save it again as one.")
 
 PRODUCTION = env("ENVIRONMENT") != "development"
 #: The directory of the SQLite files.
@@ -145,7 +148,7 @@ def require_configuration() -> None:
 
 def _unreadable_lines() -> Iterator[str]:
     """Yield a sentence for each line of the file that sets nothing. None shows the line, which may have a secret."""
-    lines = ENV_FILE.read_text().splitlines() if ENV_FILE.is_file() else []
+    lines = ENV_FILE.read_text("utf-8").splitlines() if ENV_FILE.is_file() else []
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not ENV_LINE.fullmatch(line):
             yield f"Line {number} of .env can't be read. Write NAME=value, without blanks around the name."

@@ -35,8 +35,8 @@ class HummingbotAPI:
             server that sends a byte now and then is waited for no longer.
         total_timeout: seconds for all requests together, from now on; later requests are not sent.
         read_retries: how often a read (never a write) is repeated when the server is not reached; 4 at most.
-        before_write: called right before a request that is no GET is sent, when its connection is there; what it raises,
-            the call raises.
+        before_write: called right before a request that is no GET is sent, when its connection is there. What it
+            raises, the call raises.
     """
 
     def __init__(

@@ -25,8 +25,13 @@ _MAX_DEPTH = 10 * MAX_ROWS
 _MAX_UNPACKED = 8 * 1024 * 1024
 _MAX_TAGS = 500_000
 #: Of the parts that are neither a sheet nor its texts, all is in memory at once: styles, the list of sheets.
-_ROWS = ("xl/worksheets/", "xl/sharedStrings")
+_ROWS = re.compile(r"xl/(?:worksheets/sheet\d+|sharedStrings)\.xml", re.IGNORECASE)
 _MAX_OTHER_TAGS = 20_000
+#: What a sheet leads to, such as comments and pictures, is of no use here, and would be read once for each sheet.
+_LED_TO = "xl/worksheets/_rels/"
+#: The most characters of a cell, as in Excel, and those of a formula, which a cell can share with all others.
+_LONG_TEXT = re.compile(rb">[^<]{32768}")
+_LONG_FORMULA = re.compile(rb"<(?:\w+:)?f\b[^<>]*>[^<]{8193}")
 #: A tag with as many attributes as take so many bytes.
 _LONG_TAG = re.compile(rb"<[^<>]{10000}")
 #: The last column that Excel has.
@@ -254,14 +259,15 @@ def _unpacked(content: bytes) -> io.BytesIO:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             fits = sum(part.file_size for part in packed.infolist()) <= _MAX_UNPACKED
-            parts = {part.filename: _read_part(packed, part) for part in packed.infolist() if fits}
+            needed = [part for part in packed.infolist() if fits and not part.filename.startswith(_LED_TO)]
+            parts = {part.filename: _read_part(packed, part) for part in needed}
     except Exception:  # not only BadZipFile: a password, an unknown compression
         raise FileRefused(_UNREADABLE) from None
     tags = {name: part.count(b"<") for name, part in parts.items()}
-    others = sum(count for name, count in tags.items() if not name.startswith(_ROWS))
+    others = sum(count for name, count in tags.items() if not _ROWS.fullmatch(name))
     if not fits or sum(tags.values()) > _MAX_TAGS or others > _MAX_OTHER_TAGS:
         raise FileRefused(_TOO_LARGE)
-    if any(map(_LONG_TAG.search, parts.values())):
+    if any(limit.search(part) for limit in (_LONG_TAG, _LONG_TEXT, _LONG_FORMULA) for part in parts.values()):
         raise FileRefused(_UNREADABLE)
     unpacked = io.BytesIO()
     with zipfile.ZipFile(unpacked, "w") as plain:

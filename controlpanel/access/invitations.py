@@ -1,7 +1,7 @@
 """Invitations: a new user with a role, whose password only they enter, by a link that works once.
 
 The link is Django's own for a new password: signed with ``SECRET_KEY``, and void as soon as the password, the last
-login, the address or the invitation changes.
+login, the address, the invitation, or what the user may do changes.
 """
 
 from typing import Any
@@ -32,7 +32,10 @@ class InvitationTokens(PasswordResetTokenGenerator):
     key_salt = "controlpanel.access.invitations"
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
-        return f"{super()._make_hash_value(user, timestamp)}{user.invitation.issued_at.isoformat()}"
+        # Who has seen the link of a user without power does not become one with it.
+        given = [user.is_superuser, *user.groups.order_by("pk").values_list("pk", flat=True)]
+        given += user.user_permissions.order_by("pk").values_list("pk", flat=True)
+        return f"{super()._make_hash_value(user, timestamp)}{user.invitation.issued_at.isoformat()}{given}"
 
 
 tokens = InvitationTokens()

@@ -12,7 +12,7 @@ from bots.models import Bot, BotState, Deployment, EmergencyStop
 from client_reports.models import Subscription, last_month
 from controlpanel.models import Invitation, SignInNotice
 from core.acting import Actor, Door, acting, note
-from json_api.models import WebhookDelivery
+from json_api.models import Webhook, WebhookDelivery
 from notifications.models import Delivery
 from notifications.sending.outbox import DeliveryState, Outgoing
 from operations.models import Operation, State, Step, StepState
@@ -86,6 +86,8 @@ def _send_nothing_twice(created_at: datetime, now: datetime) -> None:
             error_code=EndedByRestore.code,
             last_error="It was waiting when the backup was taken, and may have been sent since.",
         )
+    # Events of before that nobody had recorded yet.
+    Webhook.objects.update(since=now)
     month, _ = last_month(now.date())
     due = Subscription.objects.due(now.date())
     # What was not due yet when the backup was taken may have been sent since; what was due, too.

@@ -20,7 +20,8 @@ class Message:
 
     @property
     def text(self) -> str:
-        return "\n".join([self.headline, *self.lines])
+        # What was typed, such as the reason of an emergency stop, begins no line of its own.
+        return "\n".join(" ".join(line.split()) for line in (self.headline, *self.lines))
 
 
 def message_of(incident: Incident, event: Event, impact: Impact = NO_IMPACT) -> Message:

@@ -102,6 +102,7 @@ def test_in_discord_a_name_is_text_and_the_link_to_the_panel_a_link(name, bot, r
     headline, *_, link = json.loads(receiver.seen[0].body)["content"].splitlines()
     assert link.startswith("https://panel.example.com/under_score/")
     shown, markup = "", iter(headline)
+    assert len([line for line in (headline, *_, link) if line.startswith("http")]) == 1
     for letter in markup:  # as Discord reads it
         assert letter not in "*_~`|<>[]()#-"
         shown += next(markup) if letter == "\\" else letter

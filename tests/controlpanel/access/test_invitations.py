@@ -176,6 +176,21 @@ def test_the_link_works_once(panel):
     assert page.status_code == 404 and "This link does not work" in text_of(page)
 
 
+@pytest.mark.parametrize("given", ["superuser", "a role", "a permission"])
+def test_a_link_that_was_seen_before_its_user_was_given_more_does_not_work(given, panel):
+    link = invitation_link(panel)
+    user = Invitation.objects.get().user
+    if given == "superuser":
+        user.is_superuser = True
+        user.save()
+    elif given == "a role":
+        user.groups.add(Group.objects.exclude(user=user).first())
+    else:
+        user.user_permissions.add(Permission.objects.first())
+    _, page = open_link(link)
+    assert page.status_code == 404 and "This link does not work" in text_of(page)
+
+
 def test_of_two_people_with_the_link_open_one_gets_in(panel):
     link = invitation_link(panel)
     late, page = open_link(link)

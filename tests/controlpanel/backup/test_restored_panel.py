@@ -195,6 +195,17 @@ def test_an_emergency_stop_of_everything_still_stops_everything(live, yesterday)
     assert Operation.objects.latest("pk").kind == "stop"
 
 
+def test_events_of_before_the_restore_that_nobody_had_recorded_are_not_sent(live, admin_user, yesterday):
+    Webhook.objects.create(user=admin_user, name="tool", address="https://example.com/hook", secret="whsec_eA==")
+    Webhook.objects.update(since=timezone.now() - timedelta(hours=1))
+    ended = operation_request(kind="check_bot", subject=live)
+    assert runner.run(ended.pk)
+    restore = yesterday()
+    restore()
+    events.detect(timezone.now())
+    assert not WebhookDelivery.objects.filter(type__startswith="operation.").exists()
+
+
 def test_messages_that_waited_are_not_sent_again(live, server, admin_user, yesterday):
     with running_stub() as receiver:
         Channel.objects.create(name="hook", kind="webhook", secret=receiver.url)

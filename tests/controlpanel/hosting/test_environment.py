@@ -116,6 +116,16 @@ def test_a_line_of_the_file_that_sets_nothing_is_refused_by_its_number_and_not_s
         assert SECRET not in answer.stdout + answer.stderr
 
 
+def test_a_file_that_is_no_text_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "controlpanel").mkdir()
+    (tmp_path / "controlpanel" / "environment.py").write_text((ROOT / "controlpanel" / "environment.py").read_text())
+    (tmp_path / ".env").write_bytes(b"PORT=9123\nSECRET_KEY=\xff" + SECRET.encode())
+    answer = start("-c", "import controlpanel.environment", cwd=tmp_path, **NEEDED)
+    assert answer.returncode == 1
+    assert answer.stderr.endswith("- .env is not a text in UTF-8. Save it again as one.\n")
+    assert "Traceback" not in answer.stderr and SECRET not in answer.stderr
+
+
 @pytest.fixture
 def production(monkeypatch):
     monkeypatch.setattr(environment, "PRODUCTION", True)
