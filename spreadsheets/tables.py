@@ -29,9 +29,11 @@ _ROWS = re.compile(r"xl/(?:worksheets/sheet\d+|sharedStrings)\.xml", re.IGNORECA
 _MAX_OTHER_TAGS = 20_000
 #: What a sheet leads to, such as comments and pictures, is of no use here, and would be read once for each sheet.
 _LED_TO = "xl/worksheets/_rels/"
-#: The most characters of a cell, as in Excel, and those of a formula, which a cell can share with all others.
+#: More characters than a cell of Excel has.
 _LONG_TEXT = re.compile(rb">[^<]{32768}")
-_LONG_FORMULA = re.compile(rb"<(?:\w+:)?f\b[^<>]*>[^<]{8193}")
+#: A formula, which all cells can share: then it is written once, and each of them has a text of its own in memory.
+_FORMULA = re.compile(rb"<(?:\w+:)?f\b[^<>]*>([^<]*)")
+_MAX_FORMULAS = 32 * 1024 * 1024
 #: A tag with as many attributes as take so many bytes.
 _LONG_TAG = re.compile(rb"<[^<>]{10000}")
 #: The last column that Excel has.
@@ -237,6 +239,8 @@ class _Refused:
 
 def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
     unpacked = _unpacked(content)
+    # Each text once: all cells can have the same one.
+    texts: dict[str, str] = {}
     try:
         book = load_workbook(unpacked, read_only=True, keep_links=False)
         sheet = book.worksheets[0]
@@ -244,7 +248,7 @@ def _xlsx_lines(content: bytes) -> Iterator[tuple[int, list[Any]]]:
         sheet.reset_dimensions()
         # A row may declare itself to be the billionth, and openpyxl makes up those above.
         for number, cells in enumerate(sheet.iter_rows(max_row=_MAX_DEPTH + 1), 1):
-            yield number, [_xlsx_value(cell) for cell in cells]
+            yield number, [_xlsx_value(cell, texts) for cell in cells]
     except Exception:  # any error of openpyxl; its message may quote a cell
         raise FileRefused(_UNREADABLE) from None
 
@@ -267,8 +271,12 @@ def _unpacked(content: bytes) -> io.BytesIO:
     others = sum(count for name, count in tags.items() if not _ROWS.fullmatch(name))
     if not fits or sum(tags.values()) > _MAX_TAGS or others > _MAX_OTHER_TAGS:
         raise FileRefused(_TOO_LARGE)
-    if any(limit.search(part) for limit in (_LONG_TAG, _LONG_TEXT, _LONG_FORMULA) for part in parts.values()):
+    if any(limit.search(part) for limit in (_LONG_TAG, _LONG_TEXT) for part in parts.values()):
         raise FileRefused(_UNREADABLE)
+    for part in parts.values():
+        formulas = [len(text) for text in _FORMULA.findall(part)]
+        if len(formulas) * max(formulas, default=0) > _MAX_FORMULAS:
+            raise FileRefused(_TOO_LARGE)
     unpacked = io.BytesIO()
     with zipfile.ZipFile(unpacked, "w") as plain:
         for name, part in parts.items():
@@ -284,13 +292,13 @@ def _read_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
         return file.read(part.file_size)
 
 
-def _xlsx_value(cell: Any) -> Any:
+def _xlsx_value(cell: Any, texts: dict[str, str]) -> Any:
     match cell.data_type:
         case "f":
             return _Refused("This cell contains a formula. Copy the cell and paste it as a value.")
         case "e":
             return _Refused("This cell shows a spreadsheet error.")
-    return cell.value.strip() if isinstance(cell.value, str) else cell.value
+    return texts.setdefault(cell.value, cell.value.strip()) if isinstance(cell.value, str) else cell.value
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -165,6 +165,21 @@ def test_a_sheet_that_declares_less_than_it_unpacks_to_is_not_unpacked(method, d
         tracemalloc.stop()
 
 
+def test_a_text_that_many_cells_share_is_in_memory_once():
+    book, out = Workbook(), io.BytesIO()
+    for text in ["name", *[f" {'x' * 32_000}"] * 900]:
+        book.active.append([text])
+    book.save(out)
+    content = out.getvalue()
+    assert len(content) < 100_000
+    tracemalloc.start()
+    try:
+        assert {row.values["name"] for row in read_table(content).rows} == {"x" * 32_000}
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
 SHARED = b'<worksheet><sheetData><row r="2"><c r="A2"><f t="shared" si="0">%s</f></c>%s</row></sheetData></worksheet>'
 XF = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><%s>%s</%s></styleSheet>'
 
@@ -179,13 +194,23 @@ XF = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/m
         {"sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)},
         {"sheet1": b"<" * 499_000},
         {"sheet1": SHARED % (b'"' + b"x" * 7_500_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 150)},
+        {"sheet1": SHARED % (b'"' + b"x" * 8_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 100_000)},
         {
             "sheet1": b"<worksheet><sheetData/><dataValidations>"
             + b"<dataValidation/>" * 400_000
             + b"</dataValidations></worksheet>"
         },
     ],
-    ids=["styles", "fonts", "sheets", "attributes", "no tags", "a shared formula", "validations"],
+    ids=[
+        "styles",
+        "fonts",
+        "sheets",
+        "attributes",
+        "no tags",
+        "a shared formula",
+        "many shared formulas",
+        "validations",
+    ],
 )
 def test_a_small_file_that_would_fill_the_memory_in_another_way_is_refused_at_once(parts):
     content = packed(**parts)
