@@ -166,10 +166,16 @@ def test_a_sheet_that_declares_less_than_it_unpacks_to_is_not_unpacked(method, d
 
 
 def test_a_text_that_many_cells_share_is_in_memory_once():
-    book, out = Workbook(), io.BytesIO()
-    for text in ["name", *[f" {'x' * 32_000}"] * 900]:
-        book.active.append([text])
-    book.save(out)
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    texts = f'<sst xmlns="{main}"><si><t>name</t></si><si><t xml:space="preserve"> {"x" * 32_000}</t></si></sst>'
+    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>{int(n > 1)}</v></c></row>' for n in range(1, 900))
+    sheet = f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    out, listed = io.BytesIO(), f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    with zipfile.ZipFile(io.BytesIO(packed(sheet1=sheet.encode()))) as book, zipfile.ZipFile(out, "w", 8) as shared:
+        for name in book.namelist():
+            shared.writestr(name, book.read(name).replace(b"</Types>", listed.encode()))
+        shared.writestr("xl/sharedStrings.xml", texts)
     content = out.getvalue()
     assert len(content) < 100_000
     tracemalloc.start()
