@@ -287,7 +287,7 @@ def _unpacked(content: bytes) -> io.BytesIO:
 def _read_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
     """Return what a part declares to have. Of the ways of compression, these two unpack no more than is asked for."""
     if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise NotImplementedError
+        raise zipfile.BadZipFile
     with packed.open(part) as file:
         return file.read(part.file_size)
 
