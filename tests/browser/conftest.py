@@ -172,10 +172,10 @@ def empty_page(profile: BrowserContext, demo: Demo) -> Page:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say of a test that failed what its page showed then: on another machine nobody can look at it."""
+    """Say of a test that failed, or of what it begins with, what its page showed: elsewhere nobody can look at it."""
     report = yield
     page = getattr(item, "funcargs", {}).get("page")
-    if report.when == "call" and report.failed and isinstance(page, Page) and not page.is_closed():
+    if report.when != "teardown" and report.failed and isinstance(page, Page) and not page.is_closed():
         report.sections.append((f"shown at {page.url}", page.locator("body").inner_text(timeout=5_000)))
     return report
 

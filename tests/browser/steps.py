@@ -46,10 +46,17 @@ def fill_in_sign_in(page: Page, username: str, password: str) -> None:
 
 def expect_page(page: Page, to: str) -> None:
     expect(page).to_have_url(re.compile("/admin/$" if to == "/" else f"{re.escape(to)}$"))
+    page.wait_for_load_state()
+
+
+def click_through(page: Page, target: Locator) -> None:
+    """Click what leads to another page, and wait for the whole of it: what is read once would miss the rest."""
+    with page.expect_navigation():
+        target.click()
 
 
 def save(page: Page) -> None:
-    page.get_by_role("button", name="Save", exact=True).click()
+    click_through(page, page.get_by_role("button", name="Save", exact=True))
     expect(page.get_by_text("was added successfully")).to_be_visible()
 
 
@@ -77,8 +84,7 @@ def press(page: Page, label: str) -> None:
     found = action(page, label)
     if found.get_attribute("href"):
         found = ask(page, label).get_by_role("button", name=label, exact=True)
-    with page.expect_navigation():
-        found.click()
+    click_through(page, found)
 
 
 def operate(page: Page, label: str, expected: str = "succeeded") -> None:
@@ -89,8 +95,7 @@ def operate(page: Page, label: str, expected: str = "succeeded") -> None:
 
 def confirm(page: Page, dialog: Locator, label: str) -> None:
     """Answer the dialog, and follow the operation to its end."""
-    with page.expect_navigation():
-        dialog.get_by_role("button", name=label, exact=True).click()
+    click_through(page, dialog.get_by_role("button", name=label, exact=True))
     follow(page)
 
 
@@ -114,17 +119,17 @@ def reload_until(page: Page, thing: Locator, text: str) -> None:
 
 def open_server(page: Page) -> None:
     page.goto("/admin/accounts/server/")
-    page.get_by_role("link", name="Sandbox").click()
+    click_through(page, page.get_by_role("link", name="Sandbox"))
 
 
 def open_bot(page: Page, name: str) -> None:
     page.goto("/admin/bots/bot/")
-    page.get_by_role("link", name=name).click()
+    click_through(page, page.get_by_role("link", name=name))
 
 
 def open_settings(page: Page, name: str) -> None:
     open_bot(page, name)
-    page.get_by_role("link", name="Settings", exact=True).click()
+    click_through(page, page.get_by_role("link", name="Settings", exact=True))
 
 
 def add_client(page: Page, name: str) -> None:

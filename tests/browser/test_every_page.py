@@ -262,6 +262,7 @@ class Walk:
 
     def look_at(self, name: str, *, examined: bool = True) -> None:
         """What is on the page now, in each width and theme; ``examined`` by axe too."""
+        self.page.wait_for_load_state()
         if examined:
             self.page.evaluate(Axe().axe_script)
         whole = self.full or name == FIRST

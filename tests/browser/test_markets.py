@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import open_bot, operate, save, sign_in
+from tests.browser.steps import click_through, open_bot, operate, save, sign_in
 from tests.browser.test_every_page import Walk
 
 pytestmark = [
@@ -89,13 +89,13 @@ def test_the_ladder_and_the_trades_of_a_bot_can_be_read(page: Page, walk: Walk) 
         expect(money).to_contain_text(text)
     walk.look_at("bot-now")
 
-    money.get_by_role("link", name="All trades").click()
+    click_through(page, money.get_by_role("link", name="All trades"))
     expect(page.get_by_role("heading", name="Trades", exact=True)).to_be_visible()
     rows = page.get_by_role("region", name="Trades").locator("tbody tr")
     assert rows.count() >= 6
     walk.look_at("bot-trades")
     page.get_by_label("Side").select_option(label="sell")
-    page.get_by_role("button", name="Filter").click()
+    click_through(page, page.get_by_role("button", name="Filter"))
     expect(rows.first).to_contain_text("sell")
     assert "buy" not in " ".join(rows.all_inner_texts())
     for file_type in ("CSV", "XLSX"):
@@ -107,16 +107,16 @@ def test_the_ladder_and_the_trades_of_a_bot_can_be_read(page: Page, walk: Walk) 
 @pytest.mark.usefixtures("trading")
 def test_the_charts_of_a_bot_are_drawn_in_each_theme(page: Page, walk: Walk) -> None:
     open_bot(page, BOT)
-    page.get_by_role("link", name="Performance", exact=True).click()
+    click_through(page, page.get_by_role("link", name="Performance", exact=True))
     charts = page.get_by_role("region", name="Market, profit and quotes over time")
     drawn = charts.locator("[data-plot] canvas")
     expect(drawn).to_have_count(5)
-    assert all(is_painted(page, number) for number in range(5))
+    wait_until_painted(page, 5)
     for dark in (True, False):
         page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
         expect(drawn).to_have_count(5)
         page.wait_for_timeout(200)
-        assert all(is_painted(page, number) for number in range(5))
+        wait_until_painted(page, 5)
     charts.get_by_text("View as table").click()
     expect(charts.get_by_role("region", name="Figures over time").locator("tbody tr").first).to_be_visible()
     walk.look_at("bot-performance")
@@ -125,22 +125,23 @@ def test_the_charts_of_a_bot_are_drawn_in_each_theme(page: Page, walk: Walk) -> 
     expect(drawn).to_have_count(5)
 
 
-def is_painted(page: Page, number: int) -> bool:
-    """Return whether a chart's canvas has anything on it."""
-    return bool(
-        page.locator("[data-plot] canvas")
-        .nth(number)
-        .evaluate(
-            "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(byte => byte)"
-        )
+def wait_until_painted(page: Page, charts: int) -> None:
+    """Wait until there is something on the canvas of each of so many charts."""
+    page.wait_for_function(
+        """charts => {
+            const painted = canvas =>
+                canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(byte => byte);
+            return [...document.querySelectorAll("[data-plot] canvas")].filter(painted).length === charts;
+        }""",
+        arg=charts,
     )
 
 
 @pytest.mark.usefixtures("trading")
 def test_an_obligation_is_added_and_judged(page: Page, demo: Demo, walk: Walk) -> None:
     page.goto("/admin/accounts/client/")
-    page.get_by_role("link", name="Sharp", exact=True).click()
-    page.get_by_role("link", name="Add obligation").click()
+    click_through(page, page.get_by_role("link", name="Sharp", exact=True))
+    click_through(page, page.get_by_role("link", name="Add obligation"))
     expect(page.locator("select[name=client] option:checked")).to_have_text("Sharp")
     page.locator("select[name=connector]").select_option("bitmart")
     page.locator("[name=trading_pair]").fill("sharp/usdt")
@@ -151,12 +152,12 @@ def test_an_obligation_is_added_and_judged(page: Page, demo: Demo, walk: Walk) -
     save(page)
     walk.look_at("obligation-list")
     assert int(demo.manage("shell", "--no-imports", "-c", JUDGED)) >= 1
-    page.get_by_role("link", name="Sharp", exact=True).first.click()
+    click_through(page, page.get_by_role("link", name="Sharp", exact=True).first)
     main = page.get_by_role("main")
     expect(main).to_contain_text("Spread up to 1 %, at least 10 USDT per side within 2 %, 50 % of")
     walk.look_at("obligation-change")
     page.goto("/admin/accounts/client/")
-    page.get_by_role("link", name="Sharp", exact=True).click()
+    click_through(page, page.get_by_role("link", name="Sharp", exact=True))
     expect(page.get_by_role("main")).to_contain_text("SHARP-USDT")
     walk.look_at("client")
     page.goto("/admin/")
@@ -168,12 +169,12 @@ def test_a_report_is_read_printed_and_shared(
     page: Page, browser: Browser, demo: Demo, walk: Walk, tmp_path: Path
 ) -> None:
     page.goto("/admin/accounts/client/")
-    page.get_by_role("link", name="Sharp", exact=True).click()
-    page.get_by_role("link", name="Report", exact=True).click()
+    click_through(page, page.get_by_role("link", name="Sharp", exact=True))
+    click_through(page, page.get_by_role("link", name="Report", exact=True))
     today = page.evaluate("new Date().toISOString().slice(0, 10)")
     page.get_by_label("From").fill(f"{today[:8]}01")
     page.get_by_label("To").fill(today)
-    page.get_by_role("button", name="Show").click()
+    click_through(page, page.get_by_role("button", name="Show"))
     expect(page.get_by_role("heading", name="SHARP-USDT on BitMart live")).to_be_visible()
     for title in ("Summary", "Incidents", "What is missing", "Definitions"):
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
@@ -183,9 +184,9 @@ def test_a_report_is_read_printed_and_shared(
     page.set_viewport_size({"width": 1400, "height": 900})
     check_print(page, tmp_path)
 
-    page.get_by_role("link", name="Share").click()
+    click_through(page, page.get_by_role("link", name="Share"))
     walk.look_at("links-empty")
-    page.get_by_role("button", name="Create link").click()
+    click_through(page, page.get_by_role("button", name="Create link"))
     address = page.get_by_label("Link to the report").input_value()
     walk.look_at("links")
     reader = browser.new_context(base_url=demo.url)
@@ -196,7 +197,7 @@ def test_a_report_is_read_printed_and_shared(
     for width in WIDTHS:
         for scheme in SCHEMES:
             report_is_fine(shared, "shared", width, scheme)
-    page.get_by_role("button", name="Revoke").click()
+    click_through(page, page.get_by_role("button", name="Revoke"))
     shared.reload()
     expect(shared.get_by_role("heading", name="This link does not work")).to_be_visible()
     reader.close()

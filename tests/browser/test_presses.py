@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import sign_in
+from tests.browser.steps import open_bot, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_a_link_is_followed(page: Page, demo: Demo) -> None:
 
 def test_a_menu_opens(page: Page, demo: Demo) -> None:
     sign_in(page, demo, "/admin/bots/bot/")
-    page.get_by_role("link", name="Sharp Spread", exact=True).click()
+    open_bot(page, "Sharp Spread")
     menu = page.locator("details.panel-menu")
     press_while_it_moves(page, menu.locator("summary"))
     expect(menu).to_have_attribute("open", "")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -113,6 +114,8 @@ def _live(deed: str, database: str, **order: Any) -> None:
         {"migrate": _migrate, "work": _work}[deed](**order)
         connections.close_all()
         ended_well = True
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(0 if ended_well else 1)
@@ -127,9 +130,12 @@ def _migrate() -> None:
 def _work(operation_id: int, signal_at: str, signal_number: int) -> None:
     from django.conf import settings
 
-    from operations import runner
+    from operations import run, runner
 
     settings.OPERATIONS["LEASE"] = LEASE
+    if signal_number == signal.SIGSTOP:
+        # Its other thread would sometimes fall asleep in the middle of a write: SQLite lets nobody else write then.
+        run.Lease._keep = lambda self: None  # type: ignore[method-assign]
     if signal_at:
         arm(signal_at, lambda: os.kill(os.getpid(), signal_number))
     deadline = time.monotonic() + PATIENCE
