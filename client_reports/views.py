@@ -23,7 +23,7 @@ from client_reports.models import LINK_DAYS, LinkVisit, ShareLink, hash_of
 from client_reports.periods import PeriodForm
 from core.acting import note
 from core.http import client_address, signed_in_user
-from spreadsheets.tables import WRITERS
+from spreadsheets.writing import WRITERS
 
 #: A shared report is for its reader alone: not for search engines, not for the sites that it may lead to.
 PRIVATE = {

@@ -24,8 +24,9 @@ from core.acting import note
 from core.admin.live_pages import redirect_to_login
 from core.http import signed_in_user
 from hummingbot_api.text import truncate
+from spreadsheets.lines import MAX_ROWS, FileRefused
 from spreadsheets.sheets import Import, Sheet, import_file
-from spreadsheets.tables import MAX_ROWS, WRITERS, FileRefused
+from spreadsheets.writing import WRITERS
 
 CHANGED_MEANWHILE = "The file or the panel's data changed after the check. Review the rows again."
 

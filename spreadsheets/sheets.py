@@ -15,7 +15,9 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from spreadsheets.tables import FileRefused, Row, Table, describe, read_table
+from spreadsheets.lines import FileRefused
+from spreadsheets.tables import Row, Table, read_table
+from spreadsheets.writing import describe
 
 #: The model whose rows a sheet reads and writes.
 Obj = TypeVar("Obj", bound=models.Model)

@@ -28,7 +28,8 @@ from bots.models import (
 )
 from bots.strategies.schema import Setting, setting_errors, settings_in
 from spreadsheets.sheets import NONE, YES_OR_NO, Column, Group, Sheet
-from spreadsheets.tables import Row, describe
+from spreadsheets.tables import Row
+from spreadsheets.writing import describe
 
 #: An optional prefix of a setting's name, required where the bot has a column of that name.
 PREFIX = "settings."

@@ -6,7 +6,7 @@ from typing import Any
 from client_reports.build import ClientReport
 from client_reports.formats.definitions import DEFINITIONS
 from markets.models import Trade
-from spreadsheets.tables import write_workbook
+from spreadsheets.writing import write_workbook
 
 
 def workbook(report: ClientReport) -> bytes:

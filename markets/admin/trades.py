@@ -24,7 +24,7 @@ from markets.models import Side, Trade, TradeQuerySet
 from markets.templatetags.market import exact, money
 from operations.actions import ReadOnlyMixin
 from spreadsheets.admin import ExportMixin, file_response
-from spreadsheets.tables import WRITERS
+from spreadsheets.writing import WRITERS
 
 #: Rows on one page.
 ROWS = 50

@@ -16,7 +16,7 @@ from hummingbot_api.connectors import KNOWN_CONNECTORS, entries
 from hummingbot_api.results import ConnectorField
 from operations.models import State
 from sandbox.catalog import CONNECTORS
-from spreadsheets.tables import write_csv
+from spreadsheets.writing import write_csv
 from tests.conftest import stored_key
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/reference/hummingbot-connectors.json"

@@ -60,15 +60,16 @@ def test_an_hour_with_a_kill_is_met_but_for_the_outage(trial, make_bot, key, obl
     trial.world.crash(trial.name)
     judge_minutes(trial, 20)
     assert obligation_is_broken(obligation)
-    trial.perform("start")  # how long that takes on the exchange's clock depends on this machine
+    # How long that takes on the exchange's clock depends on this machine. Nothing is read meanwhile.
+    trial.perform("start")
     outage = trial.world.clock.now() - killed_at
     judge_minutes(trial, 25)
     after = kept(obligation)
     assert obligation.broken_since is None
     assert after.met + after.broken + after.not_measured == pytest.approx(whole(obligation, begin))
     # The minutes at its edges are broken as well: the one of the kill, and those of the start.
-    assert after.broken == pytest.approx(before.broken + outage, abs=3 * MINUTE)
-    assert after.broken + after.not_measured >= 20 * MINUTE
+    assert after.broken + after.not_measured == pytest.approx(before.broken + outage, abs=3 * MINUTE)
+    assert after.broken >= 19 * MINUTE
     assert after.met >= 40 * MINUTE
 
 

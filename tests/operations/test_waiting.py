@@ -34,8 +34,9 @@ def found() -> Found:
 
 
 @pytest.fixture
-def waiting(make_kind, request_operation, found) -> Operation:
-    """An operation whose first turn has ended with a wait of a minute."""
+def waiting(make_kind, request_operation, found, settings) -> Operation:
+    """An operation whose first turn has ended with a wait of a minute. The time to look again has not come."""
+    settings.FLEET = settings.FLEET | {"POLL": 30}
     make_kind(one=lambda run: run.wait_for("the bot", found.look, 60) or "nothing", concurrency_group="server:1")
     operation = request_operation()
     assert turn(operation) is Turn.WAITS

@@ -36,7 +36,7 @@ from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_retry
 from spreadsheets.sheets import Import
-from spreadsheets.tables import write_csv, write_xlsx
+from spreadsheets.writing import write_csv, write_xlsx
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 from tests.hummingbot_api.stub import Reply, running_stub
 from tests.secrets.hunt import (
@@ -273,12 +273,14 @@ def test_no_secret_is_found_anywhere_after_everything_was_tried(everything_was_t
 
 @pytest.fixture
 def written() -> Iterator[list[str]]:
-    """Every file that Python opens to write to, from here on."""
+    """Every file that Python opens to write to, from here on. A pipe to another process has a number for a name."""
     paths: list[str] = []
     watching = [True]
 
     def watch(event: str, facts: tuple) -> None:
-        if watching and event == "open" and facts[2] & (os.O_WRONLY | os.O_RDWR):
+        if not watching or event != "open" or facts[0] == os.devnull or isinstance(facts[0], int):
+            return
+        if facts[2] & (os.O_WRONLY | os.O_RDWR):
             paths.append(str(facts[0]))
 
     sys.addaudithook(watch)

@@ -3,40 +3,18 @@
 import csv
 import io
 import re
-import tracemalloc
-import zipfile
-import zlib
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from openpyxl import Workbook
 
-from spreadsheets.tables import MAX_ROWS, FileRefused, Row, read_table, write_csv, write_xlsx
+from spreadsheets.lines import MAX_ROWS
+from spreadsheets.tables import Row, read_table
+from spreadsheets.writing import write_csv, write_xlsx
+from tests.spreadsheets.files import HEADER, refusal, sheet_of, values, xlsx
 
 TEXT = "name,notes\nSharp,Künstler\nBlunt,\n"
-
-
-def xlsx(*rows: list, **formats: str) -> bytes:
-    book = Workbook()
-    for row in rows:
-        book.active.append(row)
-    for place, number_format in formats.items():
-        book.active[place].number_format = number_format
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
-def values(content: bytes) -> list[dict[str, str]]:
-    return [row.values for row in read_table(content).rows]
-
-
-def refusal(content: bytes) -> str:
-    with pytest.raises(FileRefused) as caught:
-        read_table(content)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -135,128 +113,9 @@ def test_a_value_without_a_column_is_not_lost_in_silence():
     assert row.errors == {"column B": "This column has a value, but no name in the first row."}
 
 
-def packed(**parts: bytes) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(xlsx(["name"], ["x"]))) as book, zipfile.ZipFile(out, "w", 8) as changed:
-        for name in book.namelist():
-            changed.writestr(name, parts.get(name.rpartition("/")[2].partition(".")[0], book.read(name)))
-    return out.getvalue()
-
-
-def test_a_sheet_that_unpacks_to_more_than_fits_is_not_unpacked():
-    bomb = packed(sheet1=b" " * 50_000_000)
-    assert len(bomb) < 100_000
-    assert "too large" in refusal(bomb)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-@pytest.mark.parametrize("declared", [b"", b" ", b" " * 5000], ids=["nothing", "a byte", "a page"])
-def test_a_sheet_that_declares_less_than_it_unpacks_to_is_not_unpacked(method, declared):
-    out, name = io.BytesIO(), "xl/worksheets/sheet1.xml"
-    with zipfile.ZipFile(io.BytesIO(xlsx(["name"], ["x"]))) as book, zipfile.ZipFile(out, "w", method) as lying:
-        for part in book.namelist():
-            lying.writestr(part, b" " * 50_000_000 if part == name else book.read(part))
-        lying.getinfo(name).file_size, lying.getinfo(name).CRC = len(declared), zlib.crc32(declared)
-    tracemalloc.start()
-    try:
-        assert refusal(out.getvalue())
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_text_that_many_cells_share_is_in_memory_once():
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    texts = f'<sst xmlns="{main}"><si><t>name</t></si><si><t xml:space="preserve"> {"x" * 32_000}</t></si></sst>'
-    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>{int(n > 1)}</v></c></row>' for n in range(1, 900))
-    sheet = f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
-    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
-    out, listed = io.BytesIO(), f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
-    with zipfile.ZipFile(io.BytesIO(packed(sheet1=sheet.encode()))) as book, zipfile.ZipFile(out, "w", 8) as shared:
-        for name in book.namelist():
-            shared.writestr(name, book.read(name).replace(b"</Types>", listed.encode()))
-        shared.writestr("xl/sharedStrings.xml", texts)
-    content = out.getvalue()
-    assert len(content) < 100_000
-    tracemalloc.start()
-    try:
-        assert {row.values["name"] for row in read_table(content).rows} == {"x" * 32_000}
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
-    finally:
-        tracemalloc.stop()
-
-
-SHARED = b'<worksheet><sheetData><row r="2"><c r="A2"><f t="shared" si="0">%s</f></c>%s</row></sheetData></worksheet>'
-XF = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><%s>%s</%s></styleSheet>'
-
-
-@pytest.mark.timeout(10)
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"styles": XF % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
-        {"styles": XF % (b"fonts", b"<font/>" * 100_000, b"fonts")},
-        {"workbook": b"<workbook><sheets>" + b'<sheet name="a" sheetId="1"/>' * 30_000 + b"</sheets></workbook>"},
-        {"sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)},
-        {"sheet1": b"<" * 499_000},
-        {"sheet1": SHARED % (b'"' + b"x" * 7_500_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 150)},
-        {"sheet1": SHARED % (b'"' + b"x" * 8_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 100_000)},
-        {
-            "sheet1": b"<worksheet><sheetData/><dataValidations>"
-            + b"<dataValidation/>" * 400_000
-            + b"</dataValidations></worksheet>"
-        },
-    ],
-    ids=[
-        "styles",
-        "fonts",
-        "sheets",
-        "attributes",
-        "no tags",
-        "a shared formula",
-        "many shared formulas",
-        "validations",
-    ],
-)
-def test_a_small_file_that_would_fill_the_memory_in_another_way_is_refused_at_once(parts):
-    content = packed(**parts)
-    assert len(content) < 100_000
-    tracemalloc.start()
-    try:
-        assert refusal(content)
-        assert tracemalloc.get_traced_memory()[1] < 60_000_000
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("content", [b"name\n" + b"," * 18_300 + b"x\n", b"," * 20_000 + b"name\nx"])
 def test_a_row_that_goes_beyond_the_last_column_of_excel_is_refused_with_the_row(content):
     assert re.search(r"Row \d goes beyond column XFD", refusal(content))
-
-
-def sheet_of(rows: str) -> bytes:
-    spreadsheet = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    return packed(sheet1=f'<worksheet xmlns="{spreadsheet}"><sheetData>{rows}</sheetData></worksheet>'.encode())
-
-
-HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
-
-
-@pytest.mark.timeout(20)
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        (HEADER.replace('r="1"', 'r="999999999999"'), "goes below row"),
-        (HEADER + '<row r="999999999999"><c r="A2"><v>1</v></c></row>', "goes below row"),
-        (HEADER + "".join(f'<row r="{n}"><c r="ZZZ{n}"/></row>' for n in range(2, 10_000)), "beyond column XFD"),
-        (HEADER + '<row r="2">' + "<c/>" * 1_000_000 + "</row>", "too large"),
-    ],
-    ids=["a header far away", "a row far away", "columns far away", "many empty cells"],
-)
-def test_a_small_file_with_an_endless_sheet_is_refused_at_once(rows, words):
-    content = sheet_of(rows)
-    assert len(content) < 100_000
-    assert words in refusal(content)
 
 
 def test_a_value_far_to_the_right_of_the_columns_is_not_lost_in_silence():
@@ -268,18 +127,6 @@ def test_a_value_far_to_the_right_of_the_columns_is_not_lost_in_silence():
 def test_a_number_too_large_to_reckon_with_is_named(number):
     [row] = read_table(sheet_of(HEADER + f'<row r="2"><c r="A2"><v>{number}</v></c></row>')).rows
     assert "too large" in row.errors["name"]
-
-
-def test_a_sheet_that_names_entities_is_not_expanded():
-    sheet = (
-        b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e "expanded">]>'
-        b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
-        b'<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
-        b'<row r="2"><c r="A2" t="inlineStr"><is><t>&e;</t></is></c></row></sheetData></worksheet>'
-    )
-    assert "The XLSX file can't be read" in refusal(packed(sheet1=sheet))
-    without = sheet.replace(b"&e;", b"plain").replace(b'<!DOCTYPE x [<!ENTITY e "expanded">]>', b"")
-    assert values(packed(sheet1=without)) == [{"name": "plain"}]
 
 
 # --- writing ---

@@ -47,7 +47,7 @@ def panel(tmp_path, migrated_file):
                 env=environment | changes,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=250,
             )
 
         if not migrated_file:

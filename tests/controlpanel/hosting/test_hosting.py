@@ -100,7 +100,7 @@ def start(*command: str, cwd: Path = ROOT, **variables: str) -> subprocess.Compl
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
     )
 
 

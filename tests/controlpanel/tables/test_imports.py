@@ -18,8 +18,8 @@ from openpyxl import Workbook
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, Strategy
 from operations.models import Operation
+from spreadsheets.lines import MAX_ROWS
 from spreadsheets.sheets import Import
-from spreadsheets.tables import MAX_ROWS
 from tests.conftest import PLANTED, count_queries
 from tests.controlpanel.conftest import BOT, CLIENT, KEY, MANAGER_PERMISSIONS, text_of
 from tests.duplicates import record_duplicate

@@ -1,0 +1,205 @@
+"""XLSX is read in a process of its own: what a file does to it, it does not do to the panel."""
+
+import io
+import os
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import pytest
+
+from spreadsheets import xlsx as reading
+from spreadsheets.lines import FileRefused
+from tests.spreadsheets.files import HEADER, packed, refusal, sheet_of, values, xlsx
+
+TOO_LARGE, UNREADABLE = "too large", "The XLSX file can't be read"
+ROW = '<row r="2"><c r="A2" t="inlineStr"><is><t>x</t></is></c></row>'
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+STYLES = b'<styleSheet xmlns="' + MAIN.encode() + b'"><%s>%s</%s></styleSheet>'
+#: One formula that many cells share.
+SHARED = (
+    b'<worksheet xmlns="'
+    + MAIN.encode()
+    + b'"><sheetData><row r="2"><c r="A2"><f t="shared" si="0">%s</f></c>%s</row></sheetData></worksheet>'
+)
+SHEET = f'<worksheet xmlns="{MAIN}"><sheetData>{HEADER}{ROW}</sheetData>'.encode() + b"%s</worksheet>"
+#: Every cell from the first to the last one, written out by what reads it.
+RANGE = b"A1:XFD1048576 "
+
+
+def named(font: bytes) -> bytes:
+    return STYLES % (b"fonts", b'<font><name val="' + font + b'"/></font>', b"fonts")
+
+
+@contextmanager
+def unburdened() -> Iterator[None]:
+    """The test's own process takes little memory and little time: it is in the place of the panel's web process."""
+    begun = monotonic()
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"sheet1": b" " * 50_000_000},
+        {"sheet1": b"<" * 499_000},
+        {"sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)},
+        {"sheet1": SHARED % (b'"' + b"x" * 7_500_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 150)},
+        {"sheet1": SHARED % (b'"' + b"x" * 8_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 100_000)},
+        {"workbook": b"<workbook><sheets>" + b'<sheet name="a" sheetId="1"/>' * 30_000 + b"</sheets></workbook>"},
+        {"styles": STYLES % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
+        {"styles": STYLES % (b"fonts", b"<font/>" * 1_000_000, b"fonts")},
+        {"styles": named(b"x" * 200_000_000)},
+    ],
+    ids=[
+        "blanks",
+        "no tags",
+        "attributes",
+        "a shared formula",
+        "many shared formulas",
+        "sheets",
+        "styles",
+        "fonts",
+        "the name of a font",
+    ],
+)
+def test_a_small_file_that_would_fill_the_memory_is_refused(parts):
+    content = packed(**parts)
+    assert len(content) < 250_000
+    with unburdened():
+        assert refusal(content).partition(".")[0] in {"The sheet is too large", UNREADABLE}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("declared", [b"", b" ", b" " * 5000], ids=["nothing", "a byte", "a page"])
+def test_a_sheet_that_declares_less_than_it_unpacks_to_is_refused(method, declared):
+    out, name = io.BytesIO(), "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(io.BytesIO(xlsx(["name"], ["x"]))) as book, zipfile.ZipFile(out, "w", method) as lying:
+        for part in book.namelist():
+            lying.writestr(part, b" " * 50_000_000 if part == name else book.read(part))
+        lying.getinfo(name).file_size, lying.getinfo(name).CRC = len(declared), zlib.crc32(declared)
+    content = out.getvalue()
+    with unburdened():
+        assert refusal(content).partition(".")[0] in {"The sheet is too large", UNREADABLE}
+
+
+def test_a_long_text_that_many_cells_share_is_not_copied_into_each():
+    texts = f'<sst xmlns="{MAIN}"><si><t>name</t></si><si><t xml:space="preserve"> {"x" * 32_000}</t></si></sst>'
+    rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>{int(n > 1)}</v></c></row>' for n in range(1, 900))
+    sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    out, listed = io.BytesIO(), f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    with zipfile.ZipFile(io.BytesIO(packed(sheet1=sheet.encode()))) as book, zipfile.ZipFile(out, "w", 8) as shared:
+        for name in book.namelist():
+            shared.writestr(name, book.read(name).replace(b"</Types>", listed.encode()))
+        shared.writestr("xl/sharedStrings.xml", texts)
+    content = out.getvalue()
+    assert len(content) < 100_000
+    with unburdened():
+        assert TOO_LARGE in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (HEADER.replace('r="1"', 'r="999999999999"'), "goes below row"),
+        (HEADER + '<row r="999999999999"><c r="A2"><v>1</v></c></row>', "goes below row"),
+        (HEADER + "".join(f'<row r="{n}"><c r="ZZZ{n}"/></row>' for n in range(2, 10_000)), "beyond column XFD"),
+        (HEADER + '<row r="2">' + "<c/>" * 1_000_000 + "</row>", TOO_LARGE),
+    ],
+    ids=["a header far away", "a row far away", "columns far away", "many empty cells"],
+)
+def test_a_small_file_with_an_endless_sheet_is_refused(rows, words):
+    content = sheet_of(rows)
+    assert len(content) < 100_000
+    with unburdened():
+        assert words in refusal(content)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"sheet1": SHEET % (b'<dataValidations><dataValidation sqref="%s"/></dataValidations>' % (RANGE * 3_000_000))},
+        {"sheet1": SHEET % (b'<conditionalFormatting sqref="%s"/>' % (RANGE * 3_000_000))},
+        {"sheet1": SHEET % (b"<x %s/>" % b" ".join(b'a%d=">"' % number for number in range(300_000)))},
+    ],
+    ids=["validations", "conditional formats", "attributes that look like tags"],
+)
+def test_what_a_file_has_below_its_rows_takes_the_panel_no_longer(parts, monkeypatch):
+    monkeypatch.setattr(reading, "SECONDS", 2)
+    content = packed(**parts)
+    with unburdened():
+        try:
+            assert values(content) == [{"name": "x"}]
+        except FileRefused as refused:
+            assert TOO_LARGE in str(refused) or UNREADABLE in str(refused)
+
+
+def large() -> bytes:
+    return xlsx([f"c{number}" for number in range(200)], *[["a value"] * 200] * 500)
+
+
+def test_the_largest_sheet_fits_into_a_quarter_of_the_memory(monkeypatch):
+    monkeypatch.setattr(reading, "MEMORY", reading.MEMORY // 4)
+    assert len(values(large())) == 500
+
+
+def test_a_file_that_takes_too_long_is_refused(monkeypatch):
+    content = large()
+    monkeypatch.setattr(reading, "SECONDS", 1)
+    assert TOO_LARGE in refusal(content)
+
+
+def test_a_reader_that_gets_no_processor_is_ended(monkeypatch):
+    monkeypatch.setattr(reading, "_PATIENCE", 0.01)
+    assert TOO_LARGE in refusal(xlsx(["name"], ["x"]))
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+def test_a_reader_that_does_not_start_is_no_fault_of_the_file(python, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", python)
+    assert "this is not the file's fault" in refusal(xlsx(["name"], ["planted"]))
+    assert "The reader of XLSX files" in caplog.text
+    assert "planted" not in caplog.text
+
+
+def test_the_reader_has_none_of_the_panels_secrets(monkeypatch):
+    seen = {}
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: seen.update(kwargs) or run(*args, **kwargs))
+    monkeypatch.setenv("SECRET_KEY", "planted")
+    assert values(xlsx(["name"], ["x"])) == [{"name": "x"}]
+    assert "planted" in os.environ.values()
+    assert set(seen["env"]) <= {"LD_LIBRARY_PATH", "PATH", "PYTHONPATH"}
+
+
+def test_the_reader_writes_no_file(tmp_path):
+    path = tmp_path / "kept"
+    code = "import os; from spreadsheets import xlsx_reader; xlsx_reader.limit(2**27, 5); os.write(1, b'x')"
+    with path.open("wb") as file:
+        done = subprocess.run([sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, check=False)
+    assert b"File too large" in done.stderr
+    assert path.read_bytes() == b""
+
+
+def test_a_sheet_that_names_entities_is_not_expanded():
+    sheet = (
+        b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e "expanded">]>'
+        b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+        b'<row r="1"><c r="A1" t="inlineStr"><is><t>name</t></is></c></row>'
+        b'<row r="2"><c r="A2" t="inlineStr"><is><t>&e;</t></is></c></row></sheetData></worksheet>'
+    )
+    assert UNREADABLE in refusal(packed(sheet1=sheet))
+    without = sheet.replace(b"&e;", b"plain").replace(b'<!DOCTYPE x [<!ENTITY e "expanded">]>', b"")
+    assert values(packed(sheet1=without)) == [{"name": "plain"}]
