@@ -43,8 +43,9 @@ class ClientSheet(Sheet[Client]):
 
     def prepare(self, rows: Sequence[Row]) -> None:
         names = {row.text("name") for row in rows}
-        own = Client.objects.visible_to(self.user).filter(name__in=names)
-        self.clients = {client.name: client for client in own.select_related("server", "account_manager")}
+        own = Client.objects.visible_to(self.user).filter(name__in=names).select_related("server", "account_manager")
+        locked = own.order_by("pk").select_for_update(of=("self",), no_key=True)
+        self.clients = {client.name: client for client in locked}
         self.taken = set(Client.objects.filter(name__in=names).values_list("name", flat=True)) - set(self.clients)
         self.servers = {server.name: server for server in Server.objects.choosable_by(self.user).defer("connectors")}
         self.may_assign = self.user.has_perm("accounts.assign_client")

@@ -155,7 +155,11 @@ class Identity(models.Model):
 
 
 class SignedInSession(models.Model):
-    """Where and when a session began, and when its user last did something in it. It goes with the session."""
+    """Where and when a session began, and when its user last did something in it. It goes with the session.
+
+    Attributes:
+        wrong_guesses: how many wrong passwords and codes were entered in it.
+    """
 
     session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
@@ -163,6 +167,7 @@ class SignedInSession(models.Model):
     seen_at = models.DateTimeField()
     address = models.GenericIPAddressField(null=True)
     browser = models.CharField(max_length=80, blank=True)
+    wrong_guesses = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["-seen_at"]
@@ -204,11 +209,13 @@ class SignInNotice(Outgoing):
 
     Attributes:
         by: the name of who did it; empty in a terminal.
+        recipient: the user's address when it was done; who did it can change the user's.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     sentence = models.CharField(max_length=200)
     by = models.CharField(max_length=150, blank=True)
+    recipient = models.EmailField(blank=True, default="", db_default="")
     address = models.GenericIPAddressField(null=True)
     at = models.DateTimeField(default=timezone.now)
 

@@ -93,7 +93,8 @@ class BotSheet(Sheet[Bot]):
         for client in by_pk.values():
             client.server = self.servers[client.server_id]
         self.bots: dict[tuple[str, str], Bot] = {}
-        for bot in Bot.objects.filter(client__in=by_pk, name__in={row.text("name") for row in rows}):
+        named = Bot.objects.filter(client__in=by_pk, name__in={row.text("name") for row in rows})
+        for bot in named.order_by("pk").select_for_update(no_key=True):
             bot.client, bot.strategy = by_pk[bot.client_id], self.strategies[bot.strategy_id]
             if bot.server_id in self.servers:
                 bot.server = self.servers[bot.server_id]

@@ -8,12 +8,11 @@ from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
-from django.db.models import Sum
+from django.db.models import F, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-#: How many wrong passwords and codes were entered in a session.
-WRONG = "wrong_guesses"
+from controlpanel.models import SignedInSession
 
 
 def recent_failures(username: str | None = None) -> dict[str, list[int]]:
@@ -49,14 +48,19 @@ def count_wrong(request: HttpRequest, user: Any) -> None:
     """Count a wrong code of a user, or a wrong password of one who is signed in, like a wrong password at sign-in."""
     user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
     if request.user.is_authenticated:
-        request.session[WRONG] = request.session.get(WRONG, 0) + 1
+        _sessions(request).update(wrong_guesses=F("wrong_guesses") + 1)
         if is_used_up(request):
             request.axes_locked_out = True  # type: ignore[attr-defined]
 
 
 def is_used_up(request: HttpRequest) -> bool:
     """Return whether so much was guessed in this session that it ends. Who has found it open can change addresses."""
-    return bool(request.session.get(WRONG, 0) >= settings.AXES_FAILURE_LIMIT)
+    return _sessions(request).filter(wrong_guesses__gte=settings.AXES_FAILURE_LIMIT).exists()
+
+
+def _sessions(request: HttpRequest) -> QuerySet[SignedInSession]:
+    """Return the row of the request's session: what is kept in the session itself, another request can undo."""
+    return SignedInSession.objects.filter(pk=request.session.session_key)
 
 
 def locked_usernames() -> Iterator[str]:

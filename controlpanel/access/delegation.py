@@ -3,6 +3,7 @@
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 
+from accounts.models import Client
 from core.visibility import AnyUser
 
 
@@ -12,11 +13,15 @@ def permissions_of(user: AnyUser) -> QuerySet[Permission]:
 
 
 def may_change(user: AnyUser, other: User) -> bool:
-    """Return whether the user has all that the other has, whose password and roles they would then decide on."""
+    """Return whether the user has all that the other has, whose password and roles they would then decide on: each
+    permission, and each client.
+    """
     if user.is_superuser:
         return True
-    own = permissions_of(user).values("pk")
-    return not other.is_superuser and not permissions_of(other).exclude(pk__in=own).exists()
+    if other.is_superuser or permissions_of(other).exclude(pk__in=permissions_of(user).values("pk")).exists():
+        return False
+    own_clients = Client.objects.visible_to(user).values("pk")
+    return not Client.objects.filter(account_manager=other).exclude(pk__in=own_clients).exists()
 
 
 def grantable_groups(user: AnyUser) -> QuerySet[Group]:

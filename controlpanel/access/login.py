@@ -12,8 +12,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model, logout
 from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -23,6 +25,7 @@ from unfold.widgets import BASE_INPUT_CLASSES
 
 from audit.recording import write_failure
 from controlpanel.access.brake import count_wrong, is_braked, is_used_up, recent_failures
+from controlpanel.access.passwords import PROVEN
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE, wait_for
 from controlpanel.models import SecondFactor
 from core.acting import Actor, Door
@@ -35,6 +38,11 @@ ALWAYS_OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second_factor", "
 SETS_A_PASSWORD = {"admin:password_change", "accept_invitation"}
 #: A browser is known for so long after a user signed in with it, in seconds.
 BROWSER_REMEMBERED_FOR = 180 * 24 * 60 * 60
+
+
+@receiver(user_logged_in)
+def note_password(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
+    setattr(request, PROVEN, True)
 
 
 class CodeInput(forms.TextInput):
@@ -127,8 +135,7 @@ class AdmissionMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         page = request.resolver_match.view_name if request.resolver_match else ""
-        # A new password makes a new mark.
-        if request.method == "POST" and page in SETS_A_PASSWORD | {"admin:login"}:
+        if page in SETS_A_PASSWORD | {"admin:login"} and getattr(request, PROVEN, False):
             remember_browser(request, response)
         return response
 

@@ -20,15 +20,16 @@ from notifications.sending.outbox import DeliveryState, Outbox
 KEPT = timedelta(days=30)
 
 
-def tell(user: User, sentence: str) -> None:
+def tell(user: User, sentence: str, recipient: str | None = None) -> None:
     """Queue an e-mail to the user, if there is an address and a mail server. Nothing is sent before the commit."""
-    if not user.email or not is_mailed():
+    recipient = user.email if recipient is None else recipient
+    if not recipient or not is_mailed():
         return
     actor = current_actor()
     request = actor.request if actor else None
     by = request.user.get_username() if request and request.user.is_authenticated else ""
     address = client_address(request) if request else None
-    SignInNotice.objects.create(user=user, sentence=sentence, by=by, address=address)
+    SignInNotice.objects.create(user=user, sentence=sentence, by=by, recipient=recipient, address=address)
 
 
 class TellsOfNewPassword:
@@ -56,7 +57,8 @@ def _deliver(notice: SignInNotice) -> None:
     ]
     if settings.PANEL_URL:
         lines += ["", f"Your sessions and tokens: {settings.PANEL_URL.rstrip('/')}{reverse('my_sessions')}"]
-    send_text(f"Your sign-in to {settings.UNFOLD['SITE_HEADER']} was changed", "\n".join(lines), [notice.user.email])
+    subject = f"Your sign-in to {settings.UNFOLD['SITE_HEADER']} was changed"
+    send_text(subject, "\n".join(lines), [notice.recipient or notice.user.email])
 
 
 def prune() -> None:

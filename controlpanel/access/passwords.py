@@ -11,6 +11,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from controlpanel.access.brake import count_wrong, must_wait
 
+#: What a request has in which a user entered the right password, or a new one.
+PROVEN = "proven"
 #: Characters of a password at most (ASVS 2.1.2).
 LONGEST = 128
 
@@ -63,6 +65,10 @@ class OwnPasswordForm(SavedAtOnce, PasswordErrorsMixin, AdminOwnPasswordChangeFo
         except forms.ValidationError:
             count_wrong(self.request, self.user)
             raise
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        setattr(self.request, PROVEN, True)
+        return super().save(*args, **kwargs)
 
 
 class WelcomeForm(PasswordErrorsMixin, SetPasswordForm):

@@ -32,6 +32,7 @@ from controlpanel.admin.invitations import InvitesMixin
 from controlpanel.admin.roles import PermissionsMixin
 from controlpanel.models import Invitation, SecondFactor
 from core.acting import note_refusal
+from core.admin.edit_conflicts import EditConflictMixin
 from json_api.models import Token
 from operations.models import Operation
 
@@ -59,7 +60,7 @@ class NewUserForm(NewUserPasswordForm):
 
 
 @admin.register(User)
-class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
+class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdmin):
     holders = "user"
     when_empty = "A user signs in to the panel and has a role."
     form = UserChangeForm
@@ -177,6 +178,15 @@ class UserAdmin(InvitesMixin, PermissionsMixin, DjangoUserAdmin):
         if user is None or not self.has_change_permission(request, user):
             raise PermissionDenied
         return user
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            tell(
+                obj,
+                "Changed your e-mail address: notices like this one no longer reach you here.",
+                form["email"].initial,
+            )
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:

@@ -27,7 +27,9 @@ def check_base_url(url: str) -> str:
         raise InvalidBaseURL("The base URL must begin with http:// or https://.")
     if parts.username is not None or parts.password is not None:
         raise InvalidBaseURL("Remove the username and password from the base URL. They have fields of their own.")
-    if not host or port == 0 or "\\" in url or not url.isprintable() or " " in url:
+    # Written in percents, a dot is none for whoever reads the address, and one for whoever calls it.
+    in_percents = "%" in host and ":" not in host
+    if not host or port == 0 or in_percents or "\\" in url or not url.isprintable() or " " in url:
         raise InvalidBaseURL("Enter a valid host in the base URL, and a port from 1 to 65535 if it has one.")
     if parts.path not in ("", "/") or "?" in url or "#" in url:
         raise InvalidBaseURL("Remove everything after the host and port from the base URL: no path, no “?” and no “#”.")
@@ -49,7 +51,8 @@ def is_public(host: str) -> bool:
     """Return whether the way to a host leads through the internet, as far as its address or name shows. Names are not
     resolved; one without a dot is of a private network.
     """
-    host = host.rstrip(".")
+    # As it is looked up: other alphabets have dots and digits of their own.
+    host = host.encode("idna").decode().rstrip(".")
     try:
         return _address(host).is_global
     except ValueError:

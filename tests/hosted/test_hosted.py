@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from spreadsheets.writing import write_xlsx
 from tests.conftest import PLANTED_PASSWORD
 from tests.hosted.conftest import HOST, wait_until
 
@@ -40,6 +41,20 @@ def test_the_cookie_of_a_session_is_for_this_host_over_tls_and_for_no_script(hos
     [session] = [cookie for cookie in admin.cookies if cookie.name == "__Host-sessionid"]
     assert session.secure and session.has_nonstandard_attr("HttpOnly")
     assert session.get_nonstandard_attr("SameSite") == "Lax"
+
+
+def test_a_sheet_is_read_by_the_process_that_the_panel_starts_for_it(hosted, admin):
+    cookies = {cookie.name: cookie.value for cookie in admin.cookies}
+    path = "/admin/accounts/client/import/"
+    [token] = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', hosted.get(path, cookies=cookies).text))
+    answer = hosted.ask(
+        "POST", path, cookies=cookies, data={"csrfmiddlewaretoken": token},
+        files={"file": ("clients.xlsx", write_xlsx(["name", "no such column"], [["Hosted", "x"]]))},
+        headers={"Referer": f"https://{HOST}{path}", "Origin": f"https://{HOST}"},
+    )  # fmt: skip
+    assert answer.status_code == 200
+    assert "no_such_column" in answer.text
+    assert "not the file's fault" not in answer.text
 
 
 def test_files_of_pages_are_there_and_may_be_kept_forever(hosted):

@@ -70,6 +70,17 @@ def test_a_session_ends_after_five_wherever_they_come_from(inside, user):
     assert user.check_password(PASSWORD)
 
 
+def test_what_another_request_keeps_in_the_session_uncounts_no_guess(inside):
+    """A session is read at a request's beginning and written whole at its end, with what it was before."""
+    other_request = inside.session
+    for number in range(5):
+        inside.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
+        answer = change_password(inside, "wrong")
+        if answer.status_code == 200:
+            other_request.save()
+    assert answer.status_code == 429
+
+
 def test_each_wrong_one_is_in_the_trail_and_no_password_is(inside, user):
     change_password(inside, "typed-by-a-guesser")
     event = AuditEvent.objects.latest("pk")
@@ -105,6 +116,22 @@ def test_an_administrator_still_sets_the_password_of_another(user, admin_client,
     user.refresh_from_db()
     assert user.check_password(NEW)
     assert not Invitation.objects.exists(), "its link would set another one"
+
+
+# --- known browsers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["sign-in", "own password", "own password before the second factor"])
+def test_a_form_that_was_refused_makes_no_browser_known(inside, user, form, settings):
+    """Nor does an open session: who found it has entered nothing that is right."""
+    for name in [name for name in inside.cookies if name.startswith("known_browser")]:
+        del inside.cookies[name]
+    if form == "sign-in":
+        try_to_sign_in(inside, password="wrong")
+    else:
+        settings.REQUIRE_SECOND_FACTOR = {user.groups.get().name} if "second" in form else set()
+        change_password(inside, "wrong")
+    assert not [name for name in inside.cookies if name.startswith("known_browser")]
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

@@ -30,11 +30,11 @@ def mailed(settings, user) -> None:
     user.save()
 
 
-def notice() -> str:
+def notice(to: str = "mia@example.com") -> str:
     """What the one e-mail says."""
     outbox.send_due()
     (message,) = mail.outbox
-    assert message.to == ["mia@example.com"]
+    assert message.to == [to]
     mail.outbox.clear()
     return f"{message.subject}\n{message.body}"
 
@@ -65,6 +65,30 @@ def test_of_a_password_that_an_administrator_removed(user, admin_client):
     page = reverse("admin:auth_user_password_change", args=[user.pk])
     assert admin_client.post(page, {"usable_password": "false", "unset-password": "1"}).status_code == 302
     assert "Removed the password." in notice()
+
+
+@pytest.mark.parametrize("address", ["else@example.com", ""])
+def test_of_another_address_at_the_one_before(user, admin_client, address):
+    facts = {"username": "mia", "email": address, "is_active": "on", "is_staff": "on"}
+    facts["groups"] = [group.pk for group in user.groups.all()]
+    page = reverse("admin:auth_user_change", args=[user.pk])
+    assert admin_client.post(page, facts).status_code == 302
+    text = notice()
+    assert "Changed your e-mail address: notices like this one no longer reach you here." in text
+    assert admin_client.post(page, facts).status_code == 302
+    assert SignInNotice.objects.count() == 1
+
+
+def test_who_changes_the_address_afterwards_does_not_get_the_notice(user, admin_client):
+    page = reverse("admin:auth_user_password_change", args=[user.pk])
+    assert admin_client.post(page, {"password1": NEW, "password2": NEW}).status_code == 302
+    User.objects.filter(pk=user.pk).update(email="else@example.com")
+    assert "Changed the password." in notice()
+
+
+def test_one_of_before_an_upgrade_goes_to_the_users_address(user):
+    SignInNotice.objects.create(user=user, sentence="Changed the password.")
+    assert "Changed the password." in notice()
 
 
 def test_of_a_password_that_was_set_in_a_terminal(monkeypatch):

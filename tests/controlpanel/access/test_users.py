@@ -17,7 +17,7 @@ from controlpanel.access.roles import CAPABILITIES, DESCRIPTIONS, ROLES, WHO_MAY
 from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import NewUserForm
 from tests.controlpanel.access.test_roles import a_worker_is_there, users
-from tests.controlpanel.conftest import BOT, text_of
+from tests.controlpanel.conftest import BOT, MANAGER_PERMISSIONS, text_of
 
 
 @pytest.fixture
@@ -145,6 +145,30 @@ def test_no_user_changes_one_with_more_permissions(how, active, panel, make_user
         answer = panel.post(users, {"action": action, "_selected_action": [mighty.pk]}, follow=True)
         assert "has more permissions than you" in text_of(answer)
     assert User.objects.values().get(pk=mighty.pk) == before
+
+
+def test_no_user_takes_over_one_with_clients_that_are_not_their_own(make_user, browse, client_sharp):
+    """What an account manager has besides permissions."""
+    other = make_user("other")
+    client_sharp.account_manager = other
+    client_sharp.save()
+    lead = make_user("lead", {*MANAGER_PERMISSIONS, "auth.view_user", "auth.change_user"})
+    password = {"password1": "a long enough word", "password2": "a long enough word"}
+    page = user_page(other, "password_change")
+    assert browse(lead).post(page, password).status_code == 403
+    client_sharp.account_manager = lead
+    client_sharp.save()
+    assert browse(lead).post(page, password).status_code == 302
+
+
+def test_a_role_that_was_taken_away_is_not_given_back_by_a_page_that_was_open(panel, admin_client, users):
+    viewer, page = users["V"], user_page(users["V"])
+    (opened,) = re.findall(r'name="opened_with" value="([^"]+)"', text_of(panel.get(page)))
+    operator = Group.objects.get(name="Operator")
+    assert admin_client.post(page, facts_of(viewer, groups=[operator.pk])).status_code == 302
+    late = panel.post(page, facts_of(viewer, first_name="Vera", groups=[], opened_with=opened))
+    assert "changed meanwhile" in text_of(late)
+    assert [*viewer.groups.all()] == [operator]
 
 
 # --- suspending, signing out, deleting ---

@@ -5,13 +5,14 @@ import io
 import re
 from collections.abc import Callable
 from datetime import date
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.urls import reverse
 from openpyxl import Workbook
 
@@ -198,6 +199,37 @@ def test_saving_writes_nothing_that_the_file_does_not_say(send, bot, monkeypatch
     save(send, BOT, "client,name,bid_spread", "Sharp,Sharp Spread,0.005")
     bot.refresh_from_db()
     assert (bot.settings["bid_spread"], bot.duplicate_names) == (0.005, "seen meanwhile")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", [BOT, CLIENT])
+def test_what_another_user_saves_while_a_file_is_saved_stays_saved(name, send, bot, admin_user, monkeypatch):
+    model, lines, facts = {
+        BOT: (Bot, ("client,name,max_restarts_per_hour", "Sharp,Sharp Spread,5"), {"image": "meanwhile"}),
+        CLIENT: (Client, ("name,notes", "Sharp,from the file"), {"account_manager": admin_user}),
+    }[name]
+    full_clean, others = model.full_clean, []
+
+    def save_as_another() -> None:
+        model.objects.update(**facts)
+        connection.close()
+
+    def slow(self, *args, **kwargs):
+        full_clean(self, *args, **kwargs)
+        if seal and not others:
+            others.append(Thread(target=save_as_another))
+            others[0].start()
+            others[0].join(0.5)
+
+    seal = ""
+    monkeypatch.setattr(model, "full_clean", slow)
+    seal = result_of(send(name, table(*lines))).seal
+    assert result_of(send(name, table(*lines), seal)).saved
+    others[0].join()
+    [row] = model.objects.all()
+    assert {field: getattr(row, field) for field in facts} == facts
+    assert getattr(row, lines[0].split(",")[-1]) in {5, "from the file"}
 
 
 def test_a_row_that_another_user_saved_meanwhile_is_shown_and_not_saved(send, server, monkeypatch):

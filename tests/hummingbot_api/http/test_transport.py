@@ -20,7 +20,7 @@ from hummingbot_api.errors import (
     ServerUnreachable,
     WrongPassword,
 )
-from hummingbot_api.http.urls import check_base_url
+from hummingbot_api.http.urls import check_base_url, is_public
 from tests.hummingbot_api.stub import Reply, running_stub
 
 PASSWORD = 'pass/wörd "planted"'
@@ -350,6 +350,23 @@ def test_a_base_url_is_kept_in_one_form(typed, kept):
 
 
 @pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("bots.example.com", True),
+        ("bots\u3002example\uff0ecom", True),
+        ("\uff18.\uff18.\uff18.\uff18", True),
+        ("8\uff618\uff618\uff618", True),
+        ("10\u30020\u30020\u30025", False),
+        ("büro\uff0elocal", False),
+        ("büro", False),
+        ("", False),
+    ],
+)
+def test_a_host_is_public_however_its_dots_and_digits_are_written(host, public):
+    assert is_public(host) is public
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         "",
@@ -372,6 +389,10 @@ def test_a_base_url_is_kept_in_one_form(typed, kept):
         "http://planted@localhost",
         f"http://{'a' * 64}.example",
         "http://two..dots",
+        "http://bots%2eexample.com",
+        "http://8%2e8%2e8%2e8",
+        "http://bots%E3%80%82example.com",
+        "http://b%6Fts.example.com",
     ],
 )
 def test_no_base_url_and_no_word_of_what_was_typed(typed):
