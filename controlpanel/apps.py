@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.apps import apps as installed
 from django.conf import settings
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from core.logs.records import LogRecord
@@ -32,6 +33,17 @@ def set_canary(apps: Any = installed, **kwargs: object) -> None:
         ensure_canary()
 
 
+def end_idle_transactions(connection: Any, **kwargs: object) -> None:
+    """Let PostgreSQL end a transaction in which nothing is done, and free its rows: of a process that was frozen in the
+    middle of it, or whose host is gone. Every worker that claims operations would wait for them.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET idle_in_transaction_session_timeout = %s", [int(settings.OPERATIONS["IDLE_IN_TRANSACTION"] * 1000)]
+            )
+
+
 class ControlPanelConfig(AppConfig):
     name = "controlpanel"
 
@@ -41,6 +53,7 @@ class ControlPanelConfig(AppConfig):
         # This app comes last in INSTALLED_APPS: by its turn Django has made the permissions of all others.
         post_migrate.connect(update_roles, sender=self)
         post_migrate.connect(set_canary, sender=self)
+        connection_created.connect(end_idle_transactions)
         if settings.SENTRY_DSN:
             from controlpanel.observability.error_reports import report_errors
 

@@ -106,12 +106,15 @@ _held: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
 def hold_lease() -> None:
     """Renew the lease of the operation that this thread works on, if it does: right before each request that changes
-    something on a server, since a worker may have been frozen for any time before.
+    something on a server, since a worker may have been frozen for any time before, and while it renews it.
 
     Raises:
         LeaseLost: it was, and another worker has taken the operation over.
     """
-    if (lease := _held.get()) is not None:
+    lease = _held.get()
+    asked_at = 0.0
+    while lease is not None and time.time() - asked_at > settings.OPERATIONS["LEASE"] / 3:
+        asked_at = time.time()
         lease.renew()
 
 

@@ -17,6 +17,8 @@ from controlpanel.settings import *  # noqa: F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 #: Each test client would list all static files before its first request.
 WHITENOISE_AUTOREFRESH = True
+#: A test waits within its transaction.
+OPERATIONS = OPERATIONS | {"IDLE_IN_TRANSACTION": 0}  # noqa: F405
 FLEET = {
     "INTERVAL": 20,
     "LONGEST_INTERVAL": 300,

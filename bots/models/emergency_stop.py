@@ -17,6 +17,7 @@ from bots.models.orphaned_orders import OrphanedOrders
 from bots.problems import EmergencyStopActive
 from core.acting import current_actor, note
 from core.visibility import AnyUser, sees_every_client
+from hummingbot_api.text import truncate
 
 #: The permission to start and to lift one.
 PERMISSION = "bots.emergency_stop"
@@ -110,11 +111,14 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
 
     def hold(self, reason: str) -> None:
         """Let nothing begin to trade until somebody lifts it, and stop nothing. An emergency stop that is in force does
-        no more than that from now on.
+        no more than that from now on, and what it was for is said behind the reason.
         """
         self.active().update(only_blocks=True)
         everything = self.active().filter(scope=StopScope.EVERYTHING)
-        facts = {"reason": reason[:MAX_REASON], "requested_by": None, "requested_at": timezone.now()}
+        if (before := everything.first()) is not None:
+            by = f" by {before.requested_by}" if before.requested_by else ""
+            reason = f"{reason} An emergency stop{by} was in force{f': {before.reason}' if before.reason else ''}"
+        facts = {"reason": truncate(reason, MAX_REASON), "requested_by": None, "requested_at": timezone.now()}
         if not everything.update(**facts):
             self.create(scope=StopScope.EVERYTHING, only_blocks=True, **facts)
 

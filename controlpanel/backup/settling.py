@@ -5,11 +5,13 @@ What was queued may have been done after the backup, by the panel as it was then
 
 from datetime import datetime
 
+from django.apps import apps
 from django.utils import timezone
 
 from accounts.models import Server
 from bots.models import Bot, BotState, Deployment, EmergencyStop
 from client_reports.models import Subscription, last_month
+from controlpanel.backup.rows import LEFT_OUT
 from controlpanel.models import Invitation, SignInNotice
 from core.acting import Actor, Door, acting, note
 from json_api.models import Webhook, WebhookDelivery
@@ -31,6 +33,8 @@ def settle(created_at: datetime) -> None:
         created_at: when the backup was taken.
     """
     now = timezone.now()
+    for label in LEFT_OUT:
+        apps.get_model(label)._base_manager.all().delete()
     _end_operations(now)
     _forget_what_was_seen(now)
     _send_nothing_twice(created_at, now)
@@ -73,9 +77,11 @@ def _end_operations(now: datetime) -> None:
 
 
 def _forget_what_was_seen(now: datetime) -> None:
-    """Let every server be read at once. Until then, the state of each bot is unknown."""
+    """Let every server be read at once. Until then, the state of each bot is unknown, and so is whether somebody still
+    wants it to stop.
+    """
     Server.objects.update(reachable=None, failed_polls=0, **dict.fromkeys(POLLS, now))
-    Deployment.objects.open().update(observed_state=BotState.UNKNOWN)
+    Deployment.objects.open().update(observed_state=BotState.UNKNOWN, stop_wanted_at=None)
     Bot.objects.filter(restart_due_at__isnull=False).update(restart_due_at=None)
 
 

@@ -261,6 +261,9 @@ AUDIT_KEPT_DAYS = env("AUDIT_KEPT_DAYS")
 OPERATIONS: dict[str, float] = {
     # A worker that has not renewed its lease for this long is presumed dead, and another one claims its operations.
     "LEASE": 45,
+    # After which PostgreSQL ends a transaction in which nothing is done: of a worker that was frozen in the middle of
+    # it, while others wait for the operation's row.
+    "IDLE_IN_TRANSACTION": 30,
     # Operations that act on a server at once; those that wait do not count. A deploy blocks the whole server, so more
     # gain nothing; and fewer than a worker takes, so that a server that hangs never keeps it from the others.
     "MAX_PER_SERVER": 3,

@@ -46,7 +46,7 @@ def _operations(webhook: Webhook, now: datetime) -> None:
         event = OperationEvent.model_validate(
             {"type": f"operation.{operation.state}", "timestamp": operation.finished_at, "data": operation}
         )
-        _create_deliveries(webhook, f"evt_operation_{operation.pk}", event, operation=operation, about=str(operation))
+        _create_deliveries(webhook, f"operation_{operation.pk}", event, operation=operation, about=str(operation))
 
 
 def _bots(now: datetime) -> None:
@@ -95,14 +95,12 @@ def _notify_change(bot_id: int, notified: LastNotifiedState, state: str, now: da
             {"type": EventType.BOT_STATE_CHANGED.value, "timestamp": now, "data": data}
         )
         for webhook in webhooks:
-            _create_deliveries(
-                webhook, f"evt_bot_{bot_id}_{notified.changes + 1}", event, bot=bot, about=f"{bot}: {state}"
-            )
+            _create_deliveries(webhook, f"bot_{bot_id}_{notified.changes + 1}", event, bot=bot, about=f"{bot}: {state}")
 
 
 def _create_deliveries(
     webhook: Webhook,
-    event_id: str,
+    event_name: str,
     event: OperationEvent | BotStateEvent,
     *,
     about: str,
@@ -111,7 +109,8 @@ def _create_deliveries(
 ) -> None:
     delivery = WebhookDelivery(
         webhook=webhook,
-        event_id=event_id,
+        # A restore sets the numbers back, and the time from when the webhook is notified forward.
+        event_id=f"evt_{webhook.since:%y%m%d%H%M%S}_{event_name}",
         type=event.type,
         about=truncate(about, MAX_SUBJECT),
         operation=operation,

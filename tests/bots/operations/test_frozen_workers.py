@@ -2,6 +2,8 @@
 one takes to end its operation, sends nothing when it goes on, and writes nothing.
 """
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from bots.models import Deployment
 from hummingbot_api.http.connections import _Guarded
 from hummingbot_api.http.transport import Transport
-from operations import runner
+from operations import run, runner
 from operations.models import Operation, Step
 from operations.services import operation_request
 from tests.bots.deploying.test_kill import let_lease_run_out
@@ -23,13 +25,22 @@ def rows() -> list[list[dict[str, Any]]]:
     return [list(model.objects.order_by("pk").values()) for model in (Operation, Step, Deployment)]
 
 
+@pytest.mark.parametrize("moment", ["before it asks for its lease", "after it was answered"])
 @pytest.mark.parametrize(("kind", "path"), SENT, ids=str)
-def test_it_sends_nothing_when_it_wakes(kind, path, begin, sandbox, monkeypatch):  # noqa: F811
+def test_it_sends_nothing_when_it_wakes(kind, path, moment, begin, sandbox, monkeypatch):  # noqa: F811
     subject, options = begin(kind)
     operation = operation_request(kind=kind, subject=subject, options=options)
     meanwhile: list[Any] = []
     sending: list[tuple[str, str]] = []
-    attempt, connect = Transport._attempt, _Guarded._new_conn
+    attempt, connect, renew = Transport._attempt, _Guarded._new_conn, run.Lease.renew
+    slept = [0]
+
+    def sleep() -> None:
+        meanwhile.append(None)
+        let_lease_run_out(operation)
+        finish(operation)
+        meanwhile.extend([len(sandbox.requests), rows(), operation.state])
+        slept[0] = 60
 
     def attempted(http: Transport, method: str, at: str, *rest: Any) -> Any:
         sending.append((method, at))
@@ -38,16 +49,21 @@ def test_it_sends_nothing_when_it_wakes(kind, path, begin, sandbox, monkeypatch)
     def connected(connection: Any) -> Any:
         made = connect(connection)
         method, at = sending[-1]
-        if method != "GET" and path in at and not meanwhile:
-            meanwhile.append(None)
-            let_lease_run_out(operation)
-            finish(operation)
-            meanwhile.extend([len(sandbox.requests), rows(), operation.state])
+        if method != "GET" and path in at and not meanwhile and moment.startswith("before"):
+            sleep()
         return made
+
+    def renewed(lease: run.Lease, **values: Any) -> None:
+        renew(lease, **values)
+        method, at = sending[-1] if sending else ("GET", "")
+        if method != "GET" and path in at and not meanwhile and moment.startswith("after"):
+            sleep()
 
     with monkeypatch.context() as patch:
         patch.setattr(Transport, "_attempt", attempted)
         patch.setattr(_Guarded, "_new_conn", connected)
+        patch.setattr(run.Lease, "renew", renewed)
+        patch.setattr(run, "time", SimpleNamespace(time=lambda: time.time() + slept[0]))
         assert runner.run(operation.pk)
     _, requests, written, state = meanwhile
     assert state == "succeeded"

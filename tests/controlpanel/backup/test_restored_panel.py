@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -20,6 +21,7 @@ from bots.operations.restarts import restart_crashed
 from bots.problems import EmergencyStopActive
 from client_reports.delivery import send_due
 from client_reports.models import Subscription
+from controlpanel.backup.rows import LEFT_OUT
 from controlpanel.models import Installation
 from core.problems import Problem
 from json_api.models import Webhook, WebhookDelivery
@@ -148,6 +150,19 @@ def test_a_bot_can_still_be_stopped(live, yesterday):
     assert operation_request(kind="stop", subject=Bot.objects.get()).state == State.QUEUED
 
 
+@pytest.mark.parametrize("by", ["file", "other means"])
+def test_a_bot_that_somebody_wanted_to_stop_then_is_not_stopped_now(by, live, yesterday, sandbox):
+    """It may have been stopped and started again since."""
+    Deployment.objects.update(stop_wanted_at=timezone.now())
+    restore = yesterday()
+    restore() if by == "file" else call_command("restore", "--settle", stdout=StringIO())
+    last, requests = Operation.objects.latest("pk").pk, len(sandbox.requests)
+    poll_server(Server.objects.get())
+    assert Bot.objects.get().deployment.observed_state == BotState.RUNNING
+    assert Operation.objects.latest("pk").pk == last
+    assert not [request for request in sandbox.requests[requests:] if request.method != "GET"]
+
+
 def test_a_bot_that_ended_since_is_not_restarted_as_if_it_had_just_crashed(live, yesterday, sandbox):
     Bot.objects.update(restart_policy=RestartPolicy.AFTER_CRASH)
     restore = yesterday()
@@ -186,6 +201,15 @@ def test_an_emergency_stop_of_yesterday_blocks_and_stops_nothing(live, server, y
     assert list(EmergencyStop.objects.values_list("only_blocks", flat=True)) == [True, True]
 
 
+def test_what_an_emergency_stop_of_everything_was_for_is_still_said(live, admin_user, yesterday):
+    facts = {"scope": StopScope.EVERYTHING, "requested_by": admin_user, "reason": "The exchange was hacked."}
+    EmergencyStop.objects.declare(**facts)
+    yesterday()()
+    reason = EmergencyStop.objects.get().reason
+    assert reason.startswith("The panel was restored from a backup of")
+    assert reason.endswith("An emergency stop by admin was in force: The exchange was hacked.")
+
+
 def test_an_emergency_stop_of_everything_still_stops_everything(live, yesterday):
     yesterday()()
 
@@ -204,6 +228,23 @@ def test_events_of_before_the_restore_that_nobody_had_recorded_are_not_sent(live
     restore()
     events.detect(timezone.now())
     assert not WebhookDelivery.objects.filter(type__startswith="operation.").exists()
+
+
+def test_no_event_has_the_id_of_one_that_the_restore_has_undone(live, admin_user, yesterday, server):
+    """Receivers ignore an id that they have processed."""
+    Webhook.objects.create(user=admin_user, name="tool", address="https://example.com/hook", secret="whsec_eA==")
+    Webhook.objects.update(since=timezone.now() - timedelta(hours=1))
+    ids = []
+    restore = yesterday()
+    for state in (BotState.STOPPED, BotState.CRASHED):
+        Deployment.objects.update(observed_state=state, observed_at=timezone.now())
+        assert runner.run(operation_request(kind="check_server", subject=Server.objects.get()).pk)
+        events.detect(timezone.now())
+        ids += WebhookDelivery.objects.values_list("event_id", flat=True)
+        restore()
+    assert len(ids) == len(set(ids))
+    names = [event_id.partition("_bot_")[2] for event_id in ids if "_bot_" in event_id]
+    assert names == ["1_1", "1_1"], "they differ in what a restore changes"
 
 
 def test_messages_that_waited_are_not_sent_again(live, server, admin_user, yesterday):
@@ -269,6 +310,13 @@ def test_a_database_that_was_set_back_by_other_means_is_settled_the_same(bot, ke
     assert (operation.state, operation.error_code) == (State.FAILED, "ended_by_restore")
     assert EmergencyStop.objects.active().get().only_blocks
     assert Installation.objects.get().restored_at is not None
+
+
+def test_who_was_signed_in_then_is_not_signed_in_again(bot, admin_client):
+    admin_client.get(reverse("admin:index"))
+    call_command("restore", "--settle", stdout=StringIO())
+    assert admin_client.get(reverse("admin:index")).status_code == 302
+    assert [label for label in LEFT_OUT if apps.get_model(label)._base_manager.exists()] == []
 
 
 def test_it_is_not_settled_under_a_running_worker_or_beside_a_file(bot):
