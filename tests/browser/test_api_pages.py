@@ -14,7 +14,10 @@ from tests.browser.steps import sign_in
 from tests.browser.test_api import calls
 from tests.hummingbot_api.stub import running_stub
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.full("tokens, webhooks and the documentation in a browser: their pages without one"),
+]
 
 #: What the worker does every twenty seconds.
 LOOK = "from json_api.tasks import detect_and_send; detect_and_send.call_local()"

@@ -7,7 +7,10 @@ from notifications.admin.forms import FIELDS_OF_KINDS
 from tests.browser.conftest import Demo
 from tests.browser.steps import save, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.full("the form for a channel in a browser: without one in a shorter run"),
+]
 
 
 def expect_shown(page: Page, names: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 The pages are found by following links from the start page, so a new page is included as soon as one links to it; the
 admin's addresses show whether any is without a link. Pictures of all of them, in both widths and both themes:
-``SCREENSHOTS_ALL=/tmp/pictures ./run test tests/browser/test_every_page.py``.
+``SCREENSHOTS_ALL=/tmp/pictures ./run test --full tests/browser/test_every_page.py``.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,23 +21,20 @@ from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import Demo
-from tests.browser.steps import sign_in
+from tests.browser.steps import click_through, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.full("each page in a browser: without one, each is opened with each role"),
+]
 
 #: Width and theme.
 VARIANTS = [(1400, "light"), (1400, "dark"), (390, "dark"), (390, "light")]
 #: Those that axe checks. What the others have in neither of them is the wide menu in the dark and the narrow one in the
-#: light, which every page has alike: they are checked on the first one. The others belong to a full run. A shorter one
-#: checks each page but the first in one of these two, by turns.
+#: light, which every page has alike: they are checked on the first one.
 BY_AXE = [VARIANTS[0], VARIANTS[2]]
 FIRST = "index"
-#: Pages of one template whose objects only change its words: axe checks the first one, in a full run all.
-ALIKE = ("_history", "_delete")
-#: Pages of one template whose objects have fields and columns of their own, in the colors of the template. Contrast
-#: takes axe four fifths of its time.
-ALIKE_IN_COLOR = (*ALIKE, "_changelist", "_add", "_change")
-ALL_RULES, ALL_BUT_CONTRAST = "{}", "{'color-contrast': {enabled: false}}"
 #: Pages that are checked for two objects: they differ with the object's state.
 LOOKED_AT_TWICE = {
     "bots_bot_now",
@@ -221,12 +218,10 @@ def world(demo: Demo, tmp_path: Path) -> None:
 class Walk:
     """Goes from page to page and records what is wrong with each, in every variant."""
 
-    def __init__(self, page: Page, *, full: bool) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.full = full
         self.wrong: list[str] = []
         self.seen: Counter[str] = Counter()
-        self.turn = 0
         self.lists: dict[str, str] = {}
         self.folder = os.environ.get("SCREENSHOTS_ALL")
 
@@ -245,34 +240,22 @@ class Walk:
             if response is None or not response.ok:
                 self.wrong.append(f"{path}, linked from {led_here[path]}, answers {response and response.status}")
                 continue
-            self.look_at(
-                name if self.seen[name] == 1 else f"{name}-{self.seen[name]}",
-                examined=self.full or self.is_new(name, ALIKE),
-            )
+            self.look_at(name if self.seen[name] == 1 else f"{name}-{self.seen[name]}")
             links = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
             here = self.page.url.partition("/admin/")[0]
             found = {urlsplit(link).path for link in links if link.startswith(here)} - set(led_here)
             led_here |= dict.fromkeys(found, path)
             waiting += sorted(found)
 
-    def is_new(self, name: str, alike: Sequence[str]) -> bool:
-        """Return whether no page that is like this one has been visited before."""
-        template = next((ending for ending in alike if name.endswith(ending)), "")
-        return not template or sum(other.endswith(template) for other in self.seen) == 1
-
     def look_at(self, name: str, *, examined: bool = True) -> None:
         """What is on the page now, in each width and theme; ``examined`` by axe too."""
         self.page.wait_for_load_state()
         if examined:
             self.page.evaluate(Axe().axe_script)
-        whole = self.full or name == FIRST
-        self.turn += 1
-        by_axe = VARIANTS if name == FIRST else BY_AXE if self.full else [BY_AXE[self.turn % 2]]
+        by_axe = VARIANTS if name == FIRST else BY_AXE
         # A color on its way from one theme to the other is neither's.
         self.page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
         for width, theme in VARIANTS:
-            if (width, theme) not in BY_AXE and not (self.full or self.folder):
-                continue
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
             variant = f"{name} at {width} px, {theme}"
@@ -291,10 +274,7 @@ class Walk:
             if not examined or (width, theme) not in by_axe:
                 continue
             # Loading all styles again takes a quarter of the time, for rules on sound, video and orientation alone.
-            rules = ALL_RULES if whole or self.is_new(name, ALIKE_IN_COLOR) else ALL_BUT_CONTRAST
-            found = self.page.evaluate(
-                f"axe.run(document, {{resultTypes: ['violations'], preload: false, rules: {rules}}})"
-            )
+            found = self.page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
             for violation in found["violations"]:
                 places = " ".join(node["html"][:160] for node in violation["nodes"])
                 self.wrong.append(f"{variant}: {violation['id']} ({violation['impact']}): {places}")
@@ -329,17 +309,14 @@ def is_page(page: Page, path: str) -> bool:
 
 
 @pytest.mark.usefixtures("world")
-def test_every_page_works_fits_and_can_be_read_by_everybody(
-    page: Page, demo: Demo, pytestconfig: pytest.Config
-) -> None:
-    walk = Walk(page, full=pytestconfig.getoption("--full"))
+def test_every_page_works_fits_and_can_be_read_by_everybody(page: Page, demo: Demo) -> None:
+    walk = Walk(page)
     page.goto("/admin/login/")
     walk.look_at("login")
     sign_in(page, demo)
     walk.everywhere("/admin/")
 
-    lists = [*walk.lists.items()] if walk.full else [*walk.lists.items()][:1]  # all empty ones share one template
-    for number, (name, path) in enumerate(lists):
+    for number, (name, path) in enumerate(walk.lists.items()):
         page.goto(f"{path}?q=nothing-is-called-so")
         walk.look_at(f"{name}-empty", examined=number == 0)
     for model, actions in ASKED_OF_LISTS.items():
@@ -357,7 +334,7 @@ def test_every_page_works_fits_and_can_be_read_by_everybody(
             walk.look_at(f"{model.replace('/', '_')}_asked-{action}")
     page.goto("/admin/json_api/token/add/")
     page.locator("[name=name]").fill("Walked")
-    page.get_by_role("button", name="Save", exact=True).click()
+    click_through(page, page.get_by_role("button", name="Save", exact=True))
     walk.look_at("json_api_token_made")
     reached = UNLINKED | {name.partition("-")[0] for name in walk.seen}
     unlinked = [

@@ -9,7 +9,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import operate, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.full("the form for a key in a browser: its script alone in a shorter run"),
+]
 
 
 def open_key(page: Page) -> None:
@@ -35,7 +38,6 @@ def test_a_connectors_form_has_labels_and_offers_its_choices(page: Page, demo: D
     expect(page.get_by_text("Paper trade uses simulated money and needs no key")).to_be_visible()
 
 
-@pytest.mark.full("a key is tried and rotated: its pages without a browser")
 def test_a_key_is_tried_and_rotated_together_with_the_bot_that_has_it(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:

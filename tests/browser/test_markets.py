@@ -45,7 +45,7 @@ SCHEMES = ("light", "dark")
 @pytest.fixture
 def walk(page: Page) -> Iterator[Walk]:
     """Looks at pages of the panel in each width and theme; what it finds wrong fails the test."""
-    walk = Walk(page, full=True)
+    walk = Walk(page)
     yield walk
     assert walk.wrong == []
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import choose_strategy, setting, sign_in, sign_in_as
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("the onboarding in a browser: its steps without one")]
 
 PASSWORD = "made-for-the-onboarding-test"
 #: Not a superuser: limited to what the role may do.
@@ -36,7 +36,6 @@ def focused(page: Page) -> Locator:
     return page.locator(":focus")
 
 
-@pytest.mark.full("the onboarding with mistakes: once without any in a shorter run")
 def test_an_account_manager_onboards_a_client_and_takes_it_up_again_in_the_middle(
     page: Page, demo: Demo, shoot: Callable[[str], None]
 ) -> None:

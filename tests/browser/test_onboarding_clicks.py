@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import choose_strategy, setting, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("the onboarding in a browser: its steps without one")]
 
 
 class Pointer:
@@ -72,7 +72,6 @@ def test_on_a_desk_it_takes_sixteen_clicks_with_the_keys_test_and_the_check(page
     assert pointer.count <= 16, pointer.count
 
 
-@pytest.mark.full("the onboarding on a phone: its steps in a shorter run")
 def test_on_a_phone_it_takes_twenty_four_taps_with_a_wrong_pair_and_a_bad_key(browser: Browser, demo: Demo) -> None:
     phone = browser.new_context(
         base_url=demo.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True

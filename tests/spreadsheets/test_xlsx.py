@@ -49,6 +49,7 @@ def unburdened() -> Iterator[None]:
     assert monotonic() - begun < 20
 
 
+@pytest.mark.one_in(3, "each way to fill memory and time: some of them in a shorter run")
 @pytest.mark.parametrize(
     "parts",
     [
@@ -81,6 +82,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(parts):
         assert refusal(content).partition(".")[0] in {"The sheet is too large", UNREADABLE}
 
 
+@pytest.mark.one_in(4, "each way to fill memory and time: some of them in a shorter run")
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("declared", [b"", b" ", b" " * 5000], ids=["nothing", "a byte", "a page"])
 def test_a_sheet_that_declares_less_than_it_unpacks_to_is_refused(method, declared):
@@ -110,6 +112,7 @@ def test_a_long_text_that_many_cells_share_is_not_copied_into_each():
         assert TOO_LARGE in refusal(content)
 
 
+@pytest.mark.one_in(2, "each way to fill memory and time: some of them in a shorter run")
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -127,6 +130,7 @@ def test_a_small_file_with_an_endless_sheet_is_refused(rows, words):
         assert words in refusal(content)
 
 
+@pytest.mark.one_in(3, "each way to fill memory and time: some of them in a shorter run")
 @pytest.mark.parametrize(
     "parts",
     [

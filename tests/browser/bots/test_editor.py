@@ -10,11 +10,10 @@ from playwright.sync_api import Dialog, Page, expect
 from tests.browser.conftest import ROOT, Demo
 from tests.browser.steps import sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("the editor in a browser: its forms without one")]
 SPREAD = (ROOT / "bots" / "strategies" / "bundled_scripts" / "spread.py").read_text()
 
 
-@pytest.mark.full("files in the editor: its keys in a shorter run")
 def test_a_script_is_read_from_a_file_corrected_at_its_line_and_saved_as_the_file_has_it(
     page: Page, demo: Demo, shoot: Callable[[str], None], tmp_path: Path
 ) -> None:
@@ -99,7 +98,6 @@ def test_settings_are_the_same_as_fields_and_as_json(page: Page, demo: Demo, sho
     expect(page.get_by_label("Bid spread").locator("visible=true").first).to_have_value("0.4 %")
 
 
-@pytest.mark.full("several bots at once: the forms without a browser")
 def test_several_bots_are_changed_together(page: Page, demo: Demo, shoot: Callable[[str], None]) -> None:
     sign_in(page, demo, "/admin/bots/bot/")
     page.get_by_role("link", name="Sharp Spread").click()

@@ -9,7 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.full("time zones and the keyboard: a bot's page and its menus in a shorter run"),
+]
 
 
 def signed_in_at(demo: Demo) -> datetime:

@@ -8,13 +8,13 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import Clicks, assert_accessible, sign_in, sign_in_as
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("an invitation in a browser: its pages without one")]
 
 PASSWORD = "a long first day of work"
 SIZES = {"desktop": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-@pytest.mark.parametrize("size", ["desktop", pytest.param("phone", marks=pytest.mark.full("the same on a phone"))])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_an_administrator_invites_an_account_manager_who_signs_in(
     size: str, page: Page, browser: Browser, demo: Demo
 ) -> None:
@@ -59,7 +59,6 @@ def test_an_administrator_invites_an_account_manager_who_signs_in(
     later.context.close()
 
 
-@pytest.mark.full("an invitation is revoked, a user suspended: without a browser")
 def test_an_invitation_can_be_revoked_and_a_user_suspended_and_restored(page: Page, demo: Demo) -> None:
     sign_in(page, demo, "/admin/auth/user/invite/")
     page.get_by_label("E-mail").fill("left@example.com")

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Demo
 from tests.browser.steps import sign_in, sign_in_as
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("the bell in a browser: its pages without one")]
 
 PASSWORD = "a-long-day-of-work-82"
 USER = """
@@ -113,7 +113,6 @@ def test_what_is_typed_survives_a_session_that_ends_while_the_bell_renews_itself
     expect(page.get_by_label("Chat ID")).to_have_value("typed")
 
 
-@pytest.mark.full("own notifications are set up: without a browser")
 def test_a_user_sets_up_their_own_notifications_and_each_event_is_shown_once(page: Page, demo: Demo) -> None:
     page.add_init_script(NOTIFICATIONS)
     sign_in_as(page, "bella", PASSWORD)

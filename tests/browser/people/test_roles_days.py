@@ -21,7 +21,11 @@ from tests.browser.steps import (
     sign_in_as,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.full("a day of each role: what each may do without a browser"),
+]
 
 PASSWORD = "a-long-day-of-work-81"
 USER = """
@@ -56,7 +60,6 @@ def menu(page: Page) -> list[str]:
     return page.locator("#nav-sidebar a[href^='/admin/'] span:not(.material-symbols-outlined)").all_inner_texts()
 
 
-@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: Page, demo: Demo) -> None:
     sign_in(page, demo, "/admin/auth/user/add/")
     page.get_by_label("Username").fill("olivia")
@@ -76,7 +79,6 @@ def test_an_administrator_gives_a_colleague_a_role_and_checks_the_server(page: P
     assert "Users" not in menu(page)
 
 
-@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_operator_stops_starts_and_redeploys_any_clients_bot(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
@@ -90,7 +92,6 @@ def test_an_operator_stops_starts_and_redeploys_any_clients_bot(
     expect(page.get_by_role("row").filter(has_text="otto").first).to_be_visible()
 
 
-@pytest.mark.full("the days of other roles: what each may do without a browser")
 def test_an_account_manager_brings_an_own_client_to_life_and_sees_no_other(
     page: Page, arrives: Callable[[str, str], None], sharp_bot: str
 ) -> None:
