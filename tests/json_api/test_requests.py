@@ -10,7 +10,7 @@ from bots.models import Bot, BotState, Deployment, TradingRules
 from json_api.models import Token
 from operations.models import Operation
 from tests.conftest import PLANTED, count_queries, stored_key
-from tests.json_api.test_bots import WANTED
+from tests.json_api.routes.test_bots import WANTED
 
 pytestmark = pytest.mark.django_db
 

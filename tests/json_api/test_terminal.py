@@ -11,7 +11,7 @@ from accounts.models import ExchangeKey
 from bots.models import Bot, LogLine
 from operations.services import operation_request
 from tests.conftest import PLANTED, count_queries, stored_key
-from tests.json_api.test_bots import WANTED
+from tests.json_api.routes.test_bots import WANTED
 
 pytestmark = pytest.mark.django_db
 

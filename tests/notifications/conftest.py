@@ -1,5 +1,6 @@
 """A bot that runs, as the panel has stored it; a receiver of webhooks over real HTTP; a check, as a worker makes it."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,8 @@ from django.utils import timezone
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
-from notifications.models import Channel, ChannelKind, Incident, PersonalSettings
+from notifications.models import Channel, ChannelKind, Delivery, Incident, PersonalSettings
+from notifications.sending.outbox import DeliveryState
 from notifications.watching.detection import detect
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -156,3 +158,25 @@ def quiet(user: User, **changes: Any) -> PersonalSettings:
     now = timezone.now()
     begin, end = (now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time()
     return PersonalSettings.objects.create(user=user, **{"quiet_from": begin, "quiet_to": end} | changes)
+
+
+@pytest.fixture
+def crashed(bot, channel) -> Incident:
+    shows(bot, BotState.CRASHED)
+    (incident,) = polls()
+    return incident
+
+
+def the_delivery() -> Delivery:
+    return Delivery.objects.get()
+
+
+def later(**passed: float) -> None:
+    """So much time passes for what waits."""
+    for delivery in Delivery.objects.filter(state=DeliveryState.WAITING):
+        delivery.next_attempt_at -= timedelta(**passed)
+        delivery.save()
+
+
+def bodies(receiver) -> list[dict]:
+    return [json.loads(request.body) for request in receiver.seen]

@@ -10,7 +10,7 @@ from bots.reporting.guidance import TROUBLE_ADVICE
 from notifications.models import Event, Incident
 from operations.models import State
 from tests.notifications.conftest import ended, polls, shows
-from tests.notifications.test_watch import kinds_of, reported
+from tests.notifications.watching.test_watch import kinds_of, reported
 
 ORDER = {
     "client_order_id": "B1",

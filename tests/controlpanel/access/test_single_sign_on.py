@@ -11,9 +11,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from audit.models import AuditEvent
-from controlpanel import environment
 from controlpanel.access import single_sign_on
-from controlpanel.access.roles import ROLES
 from controlpanel.models import Identity, Invitation, SecondFactor
 from core.second_factor import SINGLE_SIGN_ON
 from tests.controlpanel.access.provider import CLIENT, SECRET, Provider, running
@@ -460,45 +458,3 @@ def test_it_is_in_the_trail(provider, mia):
     provider.token = {"iss": "wrong"}
     sign_in(provider)
     assert AuditEvent.objects.latest("pk").verb == "failed to sign in"
-
-
-# --- configuration ---
-
-
-def test_the_roles_that_the_environment_may_name_are_those_of_the_panel():
-    assert set(environment.ROLE_NAMES) == set(ROLES.values())
-
-
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x"}, "OIDC_CLIENT_SECRET is not set"),
-        (
-            {
-                "OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "x",
-                "OIDC_ROLE_CLAIM": "groups",
-            },
-            "OIDC_ROLE_CLAIM and OIDC_ROLES only work together",
-        ),
-        ({"PASSWORD_SIGN_IN": "false"}, "nobody could sign in"),
-        ({"OIDC_ROLES": "it=Boss"}, "OIDC_ROLES is not valid: it must be group=role pairs"),
-        ({"OIDC_ROLES": "it"}, "OIDC_ROLES is not valid"),
-        ({"OIDC_SIGNATURE": "none"}, "OIDC_SIGNATURE is not valid"),
-        ({"REQUIRE_SECOND_FACTOR": "Administrator,Boss"}, "REQUIRE_SECOND_FACTOR is not valid"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_half_a_configuration_is_refused_in_a_sentence(variables, sentence, monkeypatch):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as refusal:
-        environment.require_configuration()
-    assert sentence in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("value", "meaning"),
-    [("", False), ("false", False), ("true", True), ("Administrator, Operator", ("Administrator", "Operator"))],
-)
-def test_who_needs_a_second_factor_is_everybody_nobody_or_some_roles(value, meaning):
-    assert environment.roles_or_all([part for part in value.split(",") if part]) == meaning

@@ -23,7 +23,7 @@ from operations.services import operation_request, operation_retry
 from tests.controlpanel.conftest import BOT, CLIENT, operate_url, text_of, url_of
 from tests.controlpanel.tables.test_imports import check, errors, send  # noqa: F401 - a fixture
 from tests.json_api.conftest import make_tool  # noqa: F401 - a fixture
-from tests.json_api.test_bots import WANTED
+from tests.json_api.routes.test_bots import WANTED
 
 SENTENCE = (
     "These bots are still on a server and may be trading with this client's money: Sharp Spread. Archive them first."

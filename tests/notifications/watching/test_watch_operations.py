@@ -12,7 +12,7 @@ from notifications.watching.incidents import acknowledge
 from operations.models import Operation, State
 from operations.services import operation_request
 from tests.notifications.conftest import ended, polls, shows
-from tests.notifications.test_watch import kinds_of, reported
+from tests.notifications.watching.test_watch import kinds_of, reported
 
 
 def test_a_failed_operation_is_an_incident_until_one_of_its_kind_succeeds(bot, channel):

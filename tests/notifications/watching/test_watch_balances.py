@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Balance, Client, ClientStatus, ExchangeKey
 from notifications.models import Incident
 from tests.notifications.conftest import polls
-from tests.notifications.test_watch import key, kinds_of, reported
+from tests.notifications.watching.test_watch import key, kinds_of, reported
 
 
 def holds(key: ExchangeKey, ago: timedelta = timedelta(0), connector: str = "bitmart", **units: float) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from markets.models import Obligation, ObligationDay, Period
 from notifications.models import Incident
 from tests.notifications.conftest import polls
-from tests.notifications.test_watch import kinds_of, reported
+from tests.notifications.watching.test_watch import kinds_of, reported
 
 
 @pytest.fixture
