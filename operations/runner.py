@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Case, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -123,6 +123,7 @@ def _work(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None])
     except (LeaseLost, Waiting):
         raise
     except Exception as error:
+        _leave_to_others_if_cut_off(error)
         logger.exception("the end of operation %s could not be written down as it was", context.operation.pk)
         with transaction.atomic():
             _write_end(lease, State.FAILED, **_outcome_of(_fault(error)))
@@ -163,11 +164,27 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
             raise still_waiting from None
         _fail(context, lease, step, problem_of(error), on_step)
     except Exception as error:
+        _leave_to_others_if_cut_off(error)
         logger.exception("operation %s met an unexpected error", operation.pk)
         _fail(context, lease, step, _fault(error), on_step)
     else:
         # Every step is done, so success is true, even if a user canceled during the last one.
         _finish(context, lease, State.SUCCEEDED, summary=_summary(operation, step))
+
+
+def _leave_to_others_if_cut_off(error: Exception) -> None:
+    """Let the operation be continued as if this worker had died, if PostgreSQL has ended its connection: it restarts,
+    or this worker was frozen in the middle of a transaction. What the step has done is not known here then.
+
+    Raises:
+        LeaseLost
+    """
+    # Of psycopg; ``None`` when the connection was lost without a word.
+    state = getattr(error.__cause__, "sqlstate", "")
+    is_lost = isinstance(error, OperationalError) if state is None else state.startswith(("08", "25P03", "57P0"))
+    if is_lost:
+        logger.warning("the connection to the database was lost: %s", error)
+        raise LeaseLost from error
 
 
 def _summary(operation: Operation, last: Step | None) -> str:

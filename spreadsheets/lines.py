@@ -22,7 +22,9 @@ MAX_DEPTH = 10 * MAX_ROWS
 _MAX_WIDTH = 16_384
 #: How many cells are read, including the empty ones to the left of a row's values, and how many characters.
 _MAX_CELLS = 1_000_000
-_MAX_CHARACTERS = 8_000_000
+_MAX_CHARACTERS = 4_000_000
+#: How many of the cells have something in them, the names of the columns included.
+_MAX_FILLED = (1 + MAX_ROWS) * MAX_COLUMNS
 TOO_LARGE = "The sheet is too large. Copy the rows into a new one."
 
 
@@ -32,13 +34,14 @@ class FileRefused(Exception):
 
 def bounded(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the lines, as long as there are not too many, also above the first one with content."""
-    cells_read = characters = 0
+    cells_read = filled = characters = 0
     for number, cells in lines:
         cells_read += len(cells)
+        filled += sum(cell not in (None, "") for cell in cells)
         characters += sum(len(cell) for cell in cells if isinstance(cell, str))
         if number > MAX_DEPTH:
             raise FileRefused(f"The sheet goes below row {MAX_DEPTH}. Copy its rows into a new one.")
-        if cells_read > _MAX_CELLS or characters > _MAX_CHARACTERS:
+        if cells_read > _MAX_CELLS or filled > _MAX_FILLED or characters > _MAX_CHARACTERS:
             raise FileRefused(TOO_LARGE)
         if len(cells) > _MAX_WIDTH:
             raise FileRefused(f"Row {number} goes beyond column {get_column_letter(_MAX_WIDTH)}. Is it one table?")

@@ -108,7 +108,7 @@ def read_table(content: bytes) -> Table:
     if not number:
         raise FileRefused("The file is empty. Its first row must name the columns.")
     columns = [_column_name(cell, f"{get_column_letter(at)}{number}") for at, cell in enumerate(header, 1)]
-    while not columns[-1]:
+    while columns and not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
         raise FileRefused(f"This sheet has more than {MAX_COLUMNS} columns, which is the maximum.")
@@ -131,7 +131,7 @@ def _column_name(cell: Any, place: str) -> str:
         case {"refused": sentence}:
             raise FileRefused(f"Cell {place} can't name a column. {sentence}")
         case {"day": day}:
-            return str(day)
+            return str(day) or "a time"
     return "_".join(unguarded(str(cell or "")).split()).lower()
 
 

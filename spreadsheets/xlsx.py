@@ -1,7 +1,7 @@
 """Reads XLSX in a process of its own, with little memory and little time.
 
 A file of a few kilobytes can unpack to gigabytes, or take the library that reads it hours, in more ways than a list of
-them could have. There such a file costs some seconds, and the web process nothing.
+them could have. There such a file costs some seconds, and the web process what the largest table costs.
 """
 
 import json
@@ -29,8 +29,11 @@ _NOT_READ = (
     "The panel could not read the XLSX file: this is not the file's fault. Try again, or import the sheet as "
     "“CSV UTF-8”. If it goes on, tell the person who hosts the panel."
 )
-#: The memory is for each reader, so there is one for each web process.
+#: The memory is for each reader, so there is one for each web process, for which others wait so many seconds: else some
+#: files that take long would block all threads.
 _one_at_a_time = threading.Lock()
+_TURN = 5
+_BUSY = "Another sheet is being read. Try again in a minute."
 
 
 def xlsx_lines(content: bytes) -> list[Line]:
@@ -39,8 +42,12 @@ def xlsx_lines(content: bytes) -> list[Line]:
     Raises:
         FileRefused
     """
-    with _one_at_a_time:
+    if not _one_at_a_time.acquire(timeout=_TURN):
+        raise FileRefused(_BUSY)
+    try:
         answer = _ask_reader(content)
+    finally:
+        _one_at_a_time.release()
     if "refused" in answer:
         raise FileRefused(answer["refused"])
     return [(number, cells) for number, cells in answer["lines"]]

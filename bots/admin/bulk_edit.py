@@ -93,7 +93,9 @@ class BulkEditMixin(OperatesMixin):
         if step == "save" and asked:
             with transaction.atomic():
                 # Locked, so that the save does not undo another user's change of another field.
-                drafts = [Draft(form_class, bot, asked) for bot in chosen.select_for_update(of=("self",))]
+                drafts = [
+                    Draft(form_class, bot, asked) for bot in chosen.order_by("pk").select_for_update(of=("self",))
+                ]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
                     return self._save(request, drafts)
             messages.warning(request, "Nothing was saved: a bot changed meanwhile. Review the changes again.")

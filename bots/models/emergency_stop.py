@@ -22,6 +22,9 @@ from hummingbot_api.text import truncate
 #: The permission to start and to lift one.
 PERMISSION = "bots.emergency_stop"
 MAX_REASON = 300
+#: Of a hold, with what an emergency stop before it was for.
+LONGEST_REASON = 3 * MAX_REASON
+_WAS_IN_FORCE = " An emergency stop was in force"
 
 
 class StopScope(models.TextChoices):
@@ -113,12 +116,16 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
         """Let nothing begin to trade until somebody lifts it, and stop nothing. An emergency stop that is in force does
         no more than that from now on, and what it was for is said behind the reason.
         """
-        self.active().update(only_blocks=True)
         everything = self.active().filter(scope=StopScope.EVERYTHING)
-        if (before := everything.first()) is not None:
+        before = everything.first()
+        self.active().update(only_blocks=True)
+        if before is not None:
             by = f" by {before.requested_by}" if before.requested_by else ""
-            reason = f"{reason} An emergency stop{by} was in force{f': {before.reason}' if before.reason else ''}"
-        facts = {"reason": truncate(reason, MAX_REASON), "requested_by": None, "requested_at": timezone.now()}
+            # Of an earlier hold, only what that had found.
+            held, was, what_for = before.reason.partition(_WAS_IN_FORCE)
+            found = f"{was}{what_for}" if was else "" if before.only_blocks else f"{_WAS_IN_FORCE}{by}: {held}"
+            reason = f"{reason}{found}"
+        facts = {"reason": truncate(reason, LONGEST_REASON), "requested_by": None, "requested_at": timezone.now()}
         if not everything.update(**facts):
             self.create(scope=StopScope.EVERYTHING, only_blocks=True, **facts)
 
@@ -130,7 +137,7 @@ class EmergencyStop(models.Model):
     client = models.ForeignKey(Client, null=True, blank=True, on_delete=models.CASCADE, related_name="emergency_stops")
     server = models.ForeignKey(Server, null=True, blank=True, on_delete=models.CASCADE, related_name="emergency_stops")
     reason = models.CharField(
-        max_length=MAX_REASON, blank=True, help_text="Shown to everyone whose clients it concerns."
+        max_length=LONGEST_REASON, blank=True, help_text="Shown to everyone whose clients it concerns."
     )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

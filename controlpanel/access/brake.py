@@ -47,6 +47,12 @@ def must_wait(request: HttpRequest) -> bool:
 def count_wrong(request: HttpRequest, user: Any) -> None:
     """Count a wrong code of a user, or a wrong password of one who is signed in, like a wrong password at sign-in."""
     user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
+
+
+def count_in_session(request: HttpRequest) -> None:
+    """Count what was entered wrong by who is signed in, wherever it was: the session ends with the fifth. Who has found
+    it open can change addresses.
+    """
     if request.user.is_authenticated:
         _sessions(request).update(wrong_guesses=F("wrong_guesses") + 1)
         if is_used_up(request):
@@ -54,7 +60,7 @@ def count_wrong(request: HttpRequest, user: Any) -> None:
 
 
 def is_used_up(request: HttpRequest) -> bool:
-    """Return whether so much was guessed in this session that it ends. Who has found it open can change addresses."""
+    """Return whether so much was guessed in this session that it ends."""
     return _sessions(request).filter(wrong_guesses__gte=settings.AXES_FAILURE_LIMIT).exists()
 
 

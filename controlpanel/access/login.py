@@ -24,7 +24,7 @@ from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from audit.recording import write_failure
-from controlpanel.access.brake import count_wrong, is_braked, is_used_up, recent_failures
+from controlpanel.access.brake import count_in_session, count_wrong, is_braked, is_used_up, recent_failures
 from controlpanel.access.passwords import PROVEN
 from controlpanel.access.two_factor import NO_CODE, WRONG_CODE, wait_for
 from controlpanel.models import SecondFactor
@@ -221,13 +221,16 @@ class SignInHandler(AxesDatabaseHandler):
         username = get_client_username(request, credentials)
         if not username or is_known_browser(request, username):
             return False
-        if request.user.is_authenticated and request.user.get_username() == username:
+        is_sign_in = request.resolver_match is not None and request.resolver_match.view_name == "admin:login"
+        if request.user.is_authenticated and request.user.get_username() == username and not is_sign_in:
             return False
         return is_braked(recent_failures(username).get(username, []))
 
     def user_login_failed(self, sender: Any, credentials: Any, request: Any = None, **kwargs: Any) -> None:
         if request is not None and not get_client_username(request, credentials):
             return  # or a few failures at the provider would lock its whole office out
+        if request is not None:
+            count_in_session(request)
         if request is not None and self.is_braked(request, credentials):
             # Not recorded: repeated attempts must not keep the brake on.
             request.axes_locked_out, request.axes_credentials, request.is_braked = True, credentials, True

@@ -68,7 +68,13 @@ class SessionsMiddleware:
             return self.get_response(request)
         if does_something(request) and (now - seen > NOTED_EVERY or LISTED not in request.session):
             _note(request, request.user, began, now)
-        return self.get_response(request)
+        key, listed = request.session.session_key, SignedInSession.objects.filter(pk=request.session.session_key)
+        guesses = listed.values_list("wrong_guesses", flat=True).first() if request.method == "POST" else 0
+        response = self.get_response(request)
+        if request.session.get(BEGAN) == began and request.session.session_key != key:
+            # After a new password Django gives the same session another key, and its row went with the one before.
+            _note(request, request.user, began, now, wrong_guesses=guesses or 0)
+        return response
 
 
 def does_something(request: HttpRequest) -> bool:
@@ -83,7 +89,7 @@ def browser_name(user_agent: str) -> str:
     return f"{browser} on {system}" if browser and system else truncate(one_line(user_agent), 80)
 
 
-def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
+def _note(request: HttpRequest, user: User, began: float, now: float, **more: int) -> None:
     request.session[SEEN], request.session[LISTED] = now, True
     request.session.save()  # a new session has no row yet
     facts = {
@@ -92,6 +98,7 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
         "seen_at": datetime.fromtimestamp(now, UTC),
         "address": client_address(request),
         "browser": browser_name(request.headers.get("User-Agent", "")),
+        **more,
     }
     with suppress(IntegrityError):  # another request of the same page was first
         SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)

@@ -181,7 +181,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and "email" in form.changed_data:
+        if change and "email" in form.changed_data and obj.last_login:  # an invitation's may have been mistyped
             tell(
                 obj,
                 "Changed your e-mail address: notices like this one no longer reach you here.",
@@ -301,8 +301,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
         users = list(queryset)
         for user in users:
             if not self.has_change_permission(request, user):
-                note_refusal(user, "An action in the list of users: this one has more permissions than who chose it.")
-                messages.error(request, f"{user} has more permissions than you, so nothing was changed.")
+                note_refusal(user, "An action in the list of users: this one has more than who chose it.")
+                messages.error(request, f"Nothing was changed: {user} has permissions or clients that you don't have.")
         return [user for user in users if self.has_change_permission(request, user)]
 
 

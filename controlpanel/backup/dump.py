@@ -51,6 +51,8 @@ def _snapshot() -> Iterator[None]:
             if connection.vendor == "postgresql" and is_outermost:
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                    # Who reads at the other end of a pipe may take any time.
+                    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield
     finally:
         if connection.vendor == "sqlite":

@@ -2,6 +2,8 @@
 
 import ipaddress
 import socket
+from contextlib import suppress
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from hummingbot_api.errors import InvalidBaseURL
@@ -51,10 +53,13 @@ def is_public(host: str) -> bool:
     """Return whether the way to a host leads through the internet, as far as its address or name shows. Names are not
     resolved; one without a dot is of a private network.
     """
-    # As it is looked up: other alphabets have dots and digits of their own.
-    host = host.encode("idna").decode().rstrip(".")
+    with suppress(UnicodeError):
+        # As it is looked up: other alphabets have dots and digits of their own.
+        host = host.encode("idna").decode().rstrip(".")
     try:
-        return _address(host).is_global
+        address: Any = _address(host)
+        # These two lead through the internet to the IPv4 address in them.
+        return bool(address.is_global or getattr(address, "sixtofour", None) or getattr(address, "teredo", None))
     except ValueError:
         return "." in host and not host.endswith(_PRIVATE_NAMES)
 

@@ -1,15 +1,48 @@
 """A worker that is frozen in the middle of a transaction keeps its operation's row from the others for a while only."""
 
+import time
+
 import pytest
 from django.db import connection, connections
 
-from operations.models import Operation
-from tests.operations.test_runner import done
+from operations import runner
+from operations.models import Operation, Step
+from tests.operations.test_runner import done, let_time_pass
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
     pytest.mark.django_db(transaction=True),
 ]
+
+
+@pytest.mark.parametrize("at", ["_begin", "_end", "_write_end"])
+def test_one_that_wakes_up_leaves_its_operation_to_the_next(at, make_kind, request_operation, settings, monkeypatch):
+    acted, slept = [], []
+    make_kind(one=lambda run: acted.append(run) or "done")
+    operation = request_operation()
+    settings.OPERATIONS = settings.OPERATIONS | {"IDLE_IN_TRANSACTION": 0.3}
+    connection.close()
+    moment = {"_begin": (Step, "save"), "_end": (Step, "save"), "_write_end": (runner.ended, "send")}[at]
+    original = getattr(*moment)
+
+    def late(*args, **kwargs):
+        if not slept and (at != "_end" or acted):
+            slept.append(time.sleep(1))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(*moment, late)
+    runner.take_turn(operation.pk)
+    operation.refresh_from_db()
+    assert (operation.state, operation.steps.get().state) == {
+        "_begin": ("running", "waiting"),
+        "_end": ("running", "running"),
+        "_write_end": ("running", "done"),
+    }[at]
+    let_time_pass(operation, 300)
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert (operation.state, operation.summary) == ("succeeded", "done")
+    assert len(acted) == (2 if at == "_end" else 1), "a step finds out itself what it had done"
 
 
 def test_the_database_ends_what_it_has_begun(make_kind, request_operation, settings):

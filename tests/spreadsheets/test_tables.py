@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -106,6 +106,15 @@ def test_a_key_that_only_resembles_a_number_is_accepted(value):
 )
 def test_an_invalid_file_is_refused_with_a_sentence(content, words):
     assert words in refusal(content)
+
+
+@pytest.mark.parametrize("above", [[time(12, 30)], [timedelta(hours=30)], [None, time(12, 30)], [time(12, 30), "x"]])
+def test_a_time_above_the_names_of_the_columns_is_named(above):
+    assert read_table(xlsx(above, ["name", "server"], ["Sharp", "Sandbox"])).columns[0] == "a time"
+
+
+def test_a_formula_names_no_column():
+    assert refusal(xlsx(["name", "=1+1"], ["x", "y"])).startswith("Cell B1 can't name a column. This cell contains a")
 
 
 def test_a_value_without_a_column_is_not_lost_in_silence():

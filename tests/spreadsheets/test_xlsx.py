@@ -32,6 +32,12 @@ SHEET = f'<worksheet xmlns="{MAIN}"><sheetData>{HEADER}{ROW}</sheetData>'.encode
 RANGE = b"A1:XFD1048576 "
 
 
+def filled(cell: bytes) -> bytes:
+    """As many of this cell as fit below all limits but that of a table."""
+    row = b"<row>" + cell * 1000 + b"</row>"
+    return f'<worksheet xmlns="{MAIN}"><sheetData>'.encode() + row * 999 + b"</sheetData></worksheet>"
+
+
 def named(font: bytes) -> bytes:
     return STYLES % (b"fonts", b'<font><name val="' + font + b'"/></font>', b"fonts")
 
@@ -62,6 +68,8 @@ def unburdened() -> Iterator[None]:
         {"styles": STYLES % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
         {"styles": STYLES % (b"fonts", b"<font/>" * 1_000_000, b"fonts")},
         {"styles": named(b"x" * 200_000_000)},
+        {"sheet1": filled(b'<c t="inlineStr"><is><t>' + b"\xf0\x9f\x90\x8b" * 8 + b"</t></is></c>")},
+        {"sheet1": filled(b'<c t="b"><v>1</v></c>')},
     ],
     ids=[
         "blanks",
@@ -73,6 +81,8 @@ def unburdened() -> Iterator[None]:
         "styles",
         "fonts",
         "the name of a font",
+        "many whales",
+        "many ticks",
     ],
 )
 def test_a_small_file_that_would_fill_the_memory_is_refused(parts):
@@ -148,6 +158,13 @@ def test_what_a_file_has_below_its_rows_takes_the_panel_no_longer(parts, monkeyp
             assert values(content) == [{"name": "x"}]
         except FileRefused as refused:
             assert TOO_LARGE in str(refused) or UNREADABLE in str(refused)
+
+
+def test_a_sheet_does_not_wait_for_ever_for_another_one(monkeypatch):
+    monkeypatch.setattr(reading, "_TURN", 0.05)
+    with reading._one_at_a_time:
+        assert "Try again in a minute" in refusal(xlsx(["name"], ["x"]))
+    assert values(xlsx(["name"], ["x"])) == [{"name": "x"}]
 
 
 def large() -> bytes:

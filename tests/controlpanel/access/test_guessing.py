@@ -81,6 +81,51 @@ def test_what_another_request_keeps_in_the_session_uncounts_no_guess(inside):
     assert answer.status_code == 429
 
 
+def of_somewhere_else(inside: Browser, number: int) -> Browser:
+    inside.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
+    return inside
+
+
+def test_the_guesses_of_a_session_go_with_it_when_it_gets_another_key(inside, user, make_user):
+    """As it does when its user sets another one's password."""
+    user.is_superuser = True
+    user.save()
+    other = reverse("admin:auth_user_password_change", args=[make_user("other", set()).pk])
+    answers, keys = [], set()
+    for number in range(5):
+        keys.add(inside.cookies["sessionid"].value)
+        answers.append(change_password(of_somewhere_else(inside, number), "wrong").status_code)
+        inside.post(other, {"password1": NEW, "password2": NEW})
+    assert (answers, len(keys)) == ([200] * 4 + [429], 5)
+
+
+def test_right_after_a_new_password_guesses_are_counted_too(inside):
+    assert change_password(inside, PASSWORD).status_code == 302
+    answers = [change_password(of_somewhere_else(inside, number), "wrong").status_code for number in range(5)]
+    assert answers == [200] * 4 + [429]
+    assert change_password(inside, NEW)["Location"].startswith("/admin/login/")
+
+
+def test_a_session_ends_after_five_at_the_sign_in_too(inside, user):
+    answers = [try_to_sign_in(of_somewhere_else(inside, number), password="wrong").status_code for number in range(5)]
+    assert answers == [200] * 4 + [429]
+    assert change_password(inside, PASSWORD)["Location"].startswith("/admin/login/")
+
+
+def test_an_open_session_takes_no_brake_off_the_sign_in(inside, request):
+    for name in [name for name in inside.cookies if name.startswith("known_browser")]:
+        del inside.cookies[name]
+    request.getfixturevalue("guessed")
+    assert try_to_sign_in(inside).status_code == 429
+
+
+def test_who_signs_in_again_begins_with_no_guesses(inside):
+    for number in range(4):
+        change_password(of_somewhere_else(inside, number), "wrong")
+    assert try_to_sign_in(of_somewhere_else(inside, 9)).status_code == 302
+    assert change_password(inside, "wrong").status_code == 200
+
+
 def test_each_wrong_one_is_in_the_trail_and_no_password_is(inside, user):
     change_password(inside, "typed-by-a-guesser")
     event = AuditEvent.objects.latest("pk")

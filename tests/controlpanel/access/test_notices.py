@@ -79,6 +79,14 @@ def test_of_another_address_at_the_one_before(user, admin_client, address):
     assert SignInNotice.objects.count() == 1
 
 
+def test_a_mistyped_address_of_an_invitation_is_corrected_without_a_word_to_strangers(user, admin_client):
+    User.objects.update(last_login=None)
+    facts = {"username": "mia", "email": "right@example.com", "is_active": "on", "is_staff": "on"}
+    facts["groups"] = [group.pk for group in user.groups.all()]
+    assert admin_client.post(reverse("admin:auth_user_change", args=[user.pk]), facts).status_code == 302
+    assert not SignInNotice.objects.exists()
+
+
 def test_who_changes_the_address_afterwards_does_not_get_the_notice(user, admin_client):
     page = reverse("admin:auth_user_password_change", args=[user.pk])
     assert admin_client.post(page, {"password1": NEW, "password2": NEW}).status_code == 302

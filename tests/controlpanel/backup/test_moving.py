@@ -1,10 +1,12 @@
 """Backups of real databases by real processes: while others write, and from one kind of database to the other."""
 
 import gzip
+import io
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,7 @@ from django.conf import settings as project
 from django.db import connection
 
 from audit.models import NOTHING_BEFORE
+from controlpanel.backup.dump import write_backup
 from tests.databases import new_database, url_of
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +150,20 @@ def test_a_panel_moves_with_all_that_it_has(make_panel, tmp_path, source, target
     # Numbers of their own, which no restored row has.
     second("shell", "-c", FILL.replace('"Tokyo"', '"Osaka"').replace(":9", ":10").replace("Shärp", "Two").replace(
         '"client_sharp"', '"client_two"').replace('"root"', '"root2"'))  # fmt: skip
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_who_reads_a_backup_at_the_end_of_a_pipe_may_take_any_time(settings):
+    class Pipe(io.BytesIO):
+        def write(self, content: bytes) -> int:
+            if not self.tell():
+                time.sleep(1)
+            return super().write(content)
+
+    settings.OPERATIONS = settings.OPERATIONS | {"IDLE_IN_TRANSACTION": 0.3}
+    connection.close()
+    assert write_backup(Pipe())
 
 
 def test_a_backup_is_of_one_moment_and_keeps_nobody_from_writing(make_panel, tmp_path):

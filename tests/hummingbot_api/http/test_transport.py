@@ -360,6 +360,13 @@ def test_a_base_url_is_kept_in_one_form(typed, kept):
         ("büro\uff0elocal", False),
         ("büro", False),
         ("", False),
+        ("mail..example.com", True),
+        (".example.com", True),
+        (f"{'a' * 64}.example.com", True),
+        ("2002:808:808::1", True),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", True),
+        ("2002:a00:5::1", True),
+        ("fd00::5", False),
     ],
 )
 def test_a_host_is_public_however_its_dots_and_digits_are_written(host, public):
