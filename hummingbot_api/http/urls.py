@@ -29,7 +29,7 @@ def check_base_url(url: str) -> str:
         raise InvalidBaseURL("The base URL must begin with http:// or https://.")
     if parts.username is not None or parts.password is not None:
         raise InvalidBaseURL("Remove the username and password from the base URL. They have fields of their own.")
-    # Written in percents, a dot is none for whoever reads the address, and one for whoever calls it.
+    # A dot that is written in percents is none to what reads the address here, and one to what calls it.
     in_percents = "%" in host and ":" not in host
     if not host or port == 0 or in_percents or "\\" in url or not url.isprintable() or " " in url:
         raise InvalidBaseURL("Enter a valid host in the base URL, and a port from 1 to 65535 if it has one.")
