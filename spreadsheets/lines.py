@@ -25,7 +25,7 @@ _MAX_CELLS = 1_000_000
 _MAX_CHARACTERS = 4_000_000
 #: How many of the cells have something in them, the names of the columns included.
 _MAX_FILLED = (1 + MAX_ROWS) * MAX_COLUMNS
-TOO_LARGE = "The sheet is too large. Copy the rows into a new one."
+TOO_LARGE = f"The sheet is too large. Copy the rows into a new one, up to {MAX_ROWS} rows and {MAX_COLUMNS} columns."
 
 
 class FileRefused(Exception):
