@@ -48,4 +48,10 @@ def _pattern() -> re.Pattern[str]:
     # A link that was broken over two lines has a blank in it, one that was copied with its quotes those: also behind a
     # first parameter, which is a short one.
     first = rf"(?:[^/\s]{{1,20}}\s?{_spelled('/')})?"
-    return re.compile(rf"{inside}({'|'.join(_beginnings)}){first}[\s\"'<>]*[^\s\"'<>]+", re.IGNORECASE)
+    blank, rest = r"[\s\"'<>]+", r"[^\s\"'<>]"
+    # And where it was broken in the secret itself, what goes on like one does.
+    more = rf"(?:{blank}{rest}{{1,4}})*{blank}(?=[\w/%-]*\d)[\w/%-]{{8,}}{rest}*"
+    return re.compile(
+        rf"{inside}({'|'.join(_beginnings)}){first}(?:{blank})?{rest}+(?:{more})*",
+        re.IGNORECASE,
+    )

@@ -88,7 +88,7 @@ def test_each_kind_is_notified_in_its_own_format(bot, receiver, settings):
     Incident.objects.update(remedy="y" * 5000)
     outbox.send_due()
     output = {request.path: json.loads(request.body) for request in receiver.seen}
-    assert set(output["/slack"]) == {"text"}
+    assert set(output["/slack"]) == {"text", "mrkdwn"} and output["/slack"]["mrkdwn"] is False
     assert "&lt;!channel&gt; &amp; Co" in output["/slack"]["text"] and "<" not in output["/slack"]["text"]
     assert len(output["/discord"]["content"]) == 2000
     assert output["/discord"]["allowed_mentions"] == {"parse": []}

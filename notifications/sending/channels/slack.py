@@ -6,6 +6,6 @@ from notifications.sending.messages import Message
 
 
 def send(message: Message, channel: Channel) -> None:
-    # Slack reads these three as its own: a client named <!channel> would wake everybody.
+    # Slack reads these three as its own: a client named <!channel> would wake everybody. And *this* would be bold.
     text = message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    post_json(channel.read_secret(), {"text": text})
+    post_json(channel.read_secret(), {"text": text, "mrkdwn": False})
