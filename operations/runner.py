@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Case, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -38,6 +38,9 @@ from operations.problems import OperationTypeRemoved, PanelFault
 from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, Waiting, worker_name
 
 logger = logging.getLogger(__name__)
+
+#: How often a step is begun whose worker is cut off from the database in it.
+MOST_CUTS = 5
 
 
 class Turn(Enum):
@@ -123,7 +126,7 @@ def _work(context: LeasedContext, lease: Lease, on_step: Callable[[Step], None])
     except (LeaseLost, Waiting):
         raise
     except Exception as error:
-        _leave_to_others_if_cut_off(error)
+        _leave_to_others_if_cut_off(context.operation, error)
         logger.exception("the end of operation %s could not be written down as it was", context.operation.pk)
         with transaction.atomic():
             _write_end(lease, State.FAILED, **_outcome_of(_fault(error)))
@@ -164,7 +167,7 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
             raise still_waiting from None
         _fail(context, lease, step, problem_of(error), on_step)
     except Exception as error:
-        _leave_to_others_if_cut_off(error)
+        _leave_to_others_if_cut_off(operation, error)
         logger.exception("operation %s met an unexpected error", operation.pk)
         _fail(context, lease, step, _fault(error), on_step)
     else:
@@ -172,17 +175,21 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         _finish(context, lease, State.SUCCEEDED, summary=_summary(operation, step))
 
 
-def _leave_to_others_if_cut_off(error: Exception) -> None:
+def _leave_to_others_if_cut_off(operation: Operation, error: Exception) -> None:
     """Let the operation be continued as if this worker had died, if PostgreSQL has ended its connection: it restarts,
     or this worker was frozen in the middle of a transaction. What the step has done is not known here then.
+
+    A step that is cut off again and again may be the cause itself, and fails.
 
     Raises:
         LeaseLost
     """
     # Of psycopg; ``None`` when the connection was lost without a word.
     state = getattr(error.__cause__, "sqlstate", "")
-    is_lost = isinstance(error, OperationalError) if state is None else state.startswith(("08", "25P03", "57P0"))
-    if is_lost:
+    if not (isinstance(error, OperationalError) if state is None else state.startswith(("08", "25P03", "57P0"))):
+        return
+    connection.close()  # the next query opens another one
+    if not operation.steps.filter(attempts__gte=MOST_CUTS).exists():
         logger.warning("the connection to the database was lost: %s", error)
         raise LeaseLost from error
 

@@ -38,7 +38,7 @@ def bounded(lines: Iterable[Line]) -> Iterator[Line]:
     for number, cells in lines:
         cells_read += len(cells)
         filled += sum(cell not in (None, "") for cell in cells)
-        characters += sum(len(cell) for cell in cells if isinstance(cell, str))
+        characters += sum(map(_size, cells))
         if number > MAX_DEPTH:
             raise FileRefused(f"The sheet goes below row {MAX_DEPTH}. Copy its rows into a new one.")
         if cells_read > _MAX_CELLS or filled > _MAX_FILLED or characters > _MAX_CHARACTERS:
@@ -46,6 +46,18 @@ def bounded(lines: Iterable[Line]) -> Iterator[Line]:
         if len(cells) > _MAX_WIDTH:
             raise FileRefused(f"Row {number} goes beyond column {get_column_letter(_MAX_WIDTH)}. Is it one table?")
         yield number, cells
+
+
+def _size(cell: Any) -> int:
+    """Return about how many characters a cell takes."""
+    match cell:
+        case str():
+            return len(cell)
+        case int():
+            return cell.bit_length() // 3
+        case dict():
+            return 50
+    return 0
 
 
 def csv_lines(text: str, delimiter: str) -> Iterator[Line]:

@@ -92,10 +92,11 @@ class BulkEditMixin(OperatesMixin):
         drafts: list[Draft] = []
         if step == "save" and asked:
             with transaction.atomic():
-                # Locked, so that the save does not undo another user's change of another field.
-                drafts = [
-                    Draft(form_class, bot, asked) for bot in chosen.order_by("pk").select_for_update(of=("self",))
-                ]
+                # Locked, so that the save does not undo another user's change of another field; in the order in which
+                # imports lock them, too.
+                locked = {bot.pk: bot for bot in chosen.order_by("pk").select_for_update(of=("self",))}
+                in_order = chosen.values_list("pk", flat=True)
+                drafts = [Draft(form_class, locked[pk], asked) for pk in in_order if pk in locked]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):
                     return self._save(request, drafts)
             messages.warning(request, "Nothing was saved: a bot changed meanwhile. Review the changes again.")

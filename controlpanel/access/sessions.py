@@ -1,7 +1,7 @@
 """The sessions in which users are signed in: when they end, a page on which their owners see and end them."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,13 +68,24 @@ class SessionsMiddleware:
             return self.get_response(request)
         if does_something(request) and (now - seen > NOTED_EVERY or LISTED not in request.session):
             _note(request, request.user, began, now)
-        key, listed = request.session.session_key, SignedInSession.objects.filter(pk=request.session.session_key)
-        guesses = listed.values_list("wrong_guesses", flat=True).first() if request.method == "POST" else 0
+        key = request.session.session_key
         response = self.get_response(request)
         if request.session.get(BEGAN) == began and request.session.session_key != key:
-            # After a new password Django gives the same session another key, and its row went with the one before.
-            _note(request, request.user, began, now, wrong_guesses=guesses or 0)
+            # After the user's new password, the same session has another key, and its row went with the one before.
+            _note(request, request.user, began, now)
         return response
+
+
+@contextmanager
+def keeping_key(request: HttpRequest) -> Iterator[None]:
+    """Let the session keep its key, which Django's page for another user's password would change: what was guessed in
+    it would be forgotten.
+    """
+    request.session.cycle_key = lambda: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del request.session.cycle_key
 
 
 def does_something(request: HttpRequest) -> bool:
@@ -89,7 +100,7 @@ def browser_name(user_agent: str) -> str:
     return f"{browser} on {system}" if browser and system else truncate(one_line(user_agent), 80)
 
 
-def _note(request: HttpRequest, user: User, began: float, now: float, **more: int) -> None:
+def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
     request.session[SEEN], request.session[LISTED] = now, True
     request.session.save()  # a new session has no row yet
     facts = {
@@ -98,7 +109,6 @@ def _note(request: HttpRequest, user: User, began: float, now: float, **more: in
         "seen_at": datetime.fromtimestamp(now, UTC),
         "address": client_address(request),
         "browser": browser_name(request.headers.get("User-Agent", "")),
-        **more,
     }
     with suppress(IntegrityError):  # another request of the same page was first
         SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)

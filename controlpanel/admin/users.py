@@ -26,7 +26,7 @@ from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.invitations import is_mailed
 from controlpanel.access.notices import tell
 from controlpanel.access.passwords import NewUserPasswordForm, UserPasswordForm
-from controlpanel.access.sessions import live_sessions, sign_out
+from controlpanel.access.sessions import keeping_key, live_sessions, sign_out
 from controlpanel.access.two_factor import log_change
 from controlpanel.admin.invitations import InvitesMixin
 from controlpanel.admin.roles import PermissionsMixin
@@ -284,7 +284,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
         user = self.get_object(request, unquote(id))
         if user == request.user:
             return redirect("admin:password_change")  # which takes the old one
-        response = super().user_change_password(request, id, form_url)
+        with keeping_key(request):
+            response = super().user_change_password(request, id, form_url)
         if response.status_code == 302 and "unset-password" in request.POST and user is not None:
             tell(user, "Removed the password.")  # which asks no validator of passwords
         if response.status_code == 302:

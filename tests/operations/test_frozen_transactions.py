@@ -45,6 +45,24 @@ def test_one_that_wakes_up_leaves_its_operation_to_the_next(at, make_kind, reque
     assert len(acted) == (2 if at == "_end" else 1), "a step finds out itself what it had done"
 
 
+def test_a_step_that_is_always_cut_off_fails(make_kind, request_operation):
+    acted = []
+
+    def cut_off(run):
+        acted.append(run)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    make_kind(one=cut_off)
+    operation = request_operation()
+    while not operation.finished_at and len(acted) < 9:
+        if acted:
+            let_time_pass(operation, 300)
+        runner.take_turn(operation.pk)
+        operation.refresh_from_db()
+    assert (operation.state, operation.error_code, len(acted)) == ("failed", "panel_fault", runner.MOST_CUTS)
+
+
 def test_the_database_ends_what_it_has_begun(make_kind, request_operation, settings):
     make_kind(one=done)
     row = Operation.objects.filter(pk=request_operation().pk)

@@ -32,9 +32,9 @@ SHEET = f'<worksheet xmlns="{MAIN}"><sheetData>{HEADER}{ROW}</sheetData>'.encode
 RANGE = b"A1:XFD1048576 "
 
 
-def filled(cell: bytes) -> bytes:
-    """As many of this cell as fit below all limits but that of a table."""
-    row = b"<row>" + cell * 1000 + b"</row>"
+def filled(cell: bytes, columns: int = 1000) -> bytes:
+    """As many of this cell as fit below all limits but one."""
+    row = b"<row>" + cell * columns + b"</row>"
     return f'<worksheet xmlns="{MAIN}"><sheetData>'.encode() + row * 999 + b"</sheetData></worksheet>"
 
 
@@ -70,6 +70,8 @@ def unburdened() -> Iterator[None]:
         {"styles": named(b"x" * 200_000_000)},
         {"sheet1": filled(b'<c t="inlineStr"><is><t>' + b"\xf0\x9f\x90\x8b" * 8 + b"</t></is></c>")},
         {"sheet1": filled(b'<c t="b"><v>1</v></c>')},
+        {"sheet1": filled(b"<c><f>A</f></c>", columns=200)},
+        {"sheet1": filled(b"<c><v>" + b"9" * 4000 + b"</v></c>", columns=2)},
     ],
     ids=[
         "blanks",
@@ -83,6 +85,8 @@ def unburdened() -> Iterator[None]:
         "the name of a font",
         "many whales",
         "many ticks",
+        "many formulas",
+        "many large numbers",
     ],
 )
 def test_a_small_file_that_would_fill_the_memory_is_refused(parts):
