@@ -22,7 +22,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Client, Server
-from benchmarks.fleet_poll import LIGHT, deploy
+from benchmarks.by_hand.fleet_poll import LIGHT, deploy
 from bots.models import Bot, BotState, Deployment, Strategy
 from bots.monitoring.poll import poll_server
 from hummingbot_api import HummingbotAPI

@@ -22,7 +22,7 @@ from django.utils import timezone
 from hummingbot_api_client import HummingbotAPIClient
 
 from accounts.models import Server
-from benchmarks.fleet_poll import HEAVY, LIGHT, deploy
+from benchmarks.by_hand.fleet_poll import HEAVY, LIGHT, deploy
 from benchmarks.poll import make_fleet, multiplied, serving
 from bots.models import Deployment
 from bots.tasks import STATE, poll_fleet

@@ -1,7 +1,7 @@
 """What a bot's page and the dashboard cost with many trades: replayed from the first one, and from the ledgers that are
 kept of each day.
 
-Run: ``python -m benchmarks.ledgers [bots] [trades of each]``. It writes into a database in memory.
+Run: ``python -m benchmarks.by_hand.ledgers [bots] [trades of each]``. It writes into a database in memory.
 """
 # ruff: noqa: E402 - Django wants its settings before its models
 

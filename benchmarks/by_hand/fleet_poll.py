@@ -1,7 +1,7 @@
 """How much lighter the fleet's poll is than the obvious one, measured side by side on the same sandbox.
 
 The obvious way to read what bots do is ``/bot-orchestration/status``, which carries every bot's logs. The panel reads
-the four light routes instead. Run: ``python -m benchmarks.fleet_poll [bots]``
+the four light routes instead. Run: ``python -m benchmarks.by_hand.fleet_poll [bots]``
 """
 
 import sys
