@@ -24,10 +24,10 @@ from json_api.models import Token
 from notifications.models import Channel
 from operations.models import Operation
 from tests.conftest import PLANTED
-from tests.controlpanel.access.provider import running
+from tests.controlpanel.access.single_sign_on.provider import running
+from tests.controlpanel.access.single_sign_on.test_single_sign_on import of_provider, sign_in
 from tests.controlpanel.access.test_invitations import PASSWORD, accept, link_in
 from tests.controlpanel.access.test_sign_in import app_code
-from tests.controlpanel.access.test_single_sign_on import of_provider, sign_in
 from tests.controlpanel.conftest import operate_url, prefilled, text_of, url_of
 
 #: What a server reports of a controller.

@@ -14,7 +14,7 @@ from audit.models import AuditEvent
 from controlpanel.access import single_sign_on
 from controlpanel.models import Identity, Invitation, SecondFactor
 from core.second_factor import SINGLE_SIGN_ON
-from tests.controlpanel.access.provider import CLIENT, SECRET, Provider, running
+from tests.controlpanel.access.single_sign_on.provider import CLIENT, SECRET, Provider, running
 from tests.notifications.test_pages import words
 
 pytestmark = pytest.mark.django_db
