@@ -44,6 +44,8 @@ ENDPOINTS = {
 #: For so many seconds the discovery document is kept, and a provider that did not answer is not asked again: each try
 #: holds a thread.
 KEPT, PAUSE = 3600.0, 15.0
+#: Characters of a person's name at the provider.
+LONGEST_SUBJECT = 255
 
 NOT_REACHED = "{} can't be reached. Try again later, or ask the panel's administrator."
 NOT_CONFIRMED = "{} did not confirm the sign-in. Try again."
@@ -135,8 +137,12 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
             raise SuspiciousOperation("The token is another issuer's, or for another client.")
         if len(audiences) > 1 and claims.get("azp") != settings.OIDC_RP_CLIENT_ID:
             raise SuspiciousOperation("The token was given to another client.")
-        if not isinstance(claims.get("exp"), int | float) or not claims.get("sub"):
-            raise SuspiciousOperation("The token never expires, or is nobody's.")
+        subject = claims.get("sub")
+        # Section 2: a text of up to 255 characters.
+        if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+            raise SuspiciousOperation("The token is nobody's.")
+        if not isinstance(claims.get("exp"), int | float):
+            raise SuspiciousOperation("The token never expires.")
         return claims
 
     @transaction.atomic
@@ -146,7 +152,10 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         Raises:
             SignInRefused
         """
-        claims = payload | self._more_about(access_token, id_token, payload)
+        found = self._more_about(access_token, id_token, payload)
+        # Whether an address is verified is said beside it.
+        address = found if "email" in found else payload
+        claims = payload | found | {name: address.get(name) for name in ("email", "email_verified")}
         roles = roles_by(claims)
         identity = Identity.objects.select_related("user").filter(issuer=payload["iss"], subject=payload["sub"]).first()
         user = identity.user if identity else self._user_with_address(claims)
@@ -165,11 +174,11 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         return user
 
     def _more_about(self, access_token: str, id_token: str, payload: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = self.get_userinfo(access_token, id_token, payload)
+        found: Any = self.get_userinfo(access_token, id_token, payload)
         # Section 5.3.2: an answer about somebody else must not be used.
-        if found.get("sub") != payload["sub"]:
+        if not isinstance(found, dict) or found.get("sub") != payload["sub"]:
             raise SuspiciousOperation("The provider answered about another user.")
-        return found
+        return dict(found)
 
     def _user_with_address(self, claims: dict[str, Any]) -> User | None:
         """Return the one user with the person's address, if the provider has made sure that it is theirs."""

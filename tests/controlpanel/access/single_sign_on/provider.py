@@ -23,7 +23,7 @@ class Provider:
     person: the claims about who signs in there.
     token: claims that the ID token has instead of the right ones.
     discovery: entries of its discovery document instead of the right ones.
-    about: claims that its answer about the person has instead.
+    about: claims that its answer about the person has instead, or something that is no claims.
     asked: the forms that were sent for tokens.
     """
 
@@ -33,7 +33,7 @@ class Provider:
     )
     token: dict[str, Any] = field(default_factory=dict)
     discovery: dict[str, Any] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
+    about: Any = field(default_factory=dict)
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     signs_with: rsa.RSAPrivateKey | None = None
     algorithm: str = "RS256"
@@ -41,7 +41,7 @@ class Provider:
     nonce: str = ""
     asked: list[dict[str, list[str]]] = field(default_factory=list)
 
-    def answer(self, path: str) -> dict[str, Any]:
+    def answer(self, path: str) -> Any:
         match path:
             case "/.well-known/openid-configuration":
                 return {
@@ -57,7 +57,7 @@ class Provider:
             case "/token":
                 return {"access_token": "planted-access-token", "id_token": self.id_token(), "token_type": "Bearer"}
             case "/userinfo":
-                return self.person | self.about
+                return self.person | self.about if isinstance(self.about, dict) else self.about
         raise ValueError(path)
 
     def id_token(self) -> str:

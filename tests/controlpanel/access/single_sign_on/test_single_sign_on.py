@@ -293,8 +293,26 @@ def test_a_token_that_somebody_else_signed_is_rejected(provider, mia):
     assert not is_inside(browser)
 
 
-def test_an_answer_about_somebody_else_is_rejected(provider, mia):
-    provider.about = {"sub": "person-2"}
+@pytest.mark.parametrize("about", [{"sub": "person-2"}, {"sub": None}, ["person-1"], "person-1", None, 1], ids=str)
+def test_an_answer_about_somebody_else_is_rejected(provider, mia, about):
+    provider.about = about
+    browser, _ = sign_in(provider)
+    assert not is_inside(browser)
+    assert "Example Inc. did not confirm the sign-in. Try again." in sentence(browser)
+
+
+@pytest.mark.parametrize("subject", ["x" * 256, "", 1, ["person-1"], {"is": "person-1"}], ids=str)
+def test_a_subject_that_is_none_is_rejected(provider, mia, subject):
+    provider.person["sub"] = subject
+    browser, _ = sign_in(provider)
+    assert not is_inside(browser)
+    assert "Example Inc. did not confirm the sign-in. Try again." in sentence(browser)
+
+
+def test_an_address_was_not_verified_because_another_one_was(provider, mia):
+    """The token names an address, and the answer says that the person's is verified, which is another one's word."""
+    provider.person = {"sub": "person-1", "email_verified": True}
+    provider.token = {"email": "mia@example.com"}
     browser, _ = sign_in(provider)
     assert not is_inside(browser)
 
