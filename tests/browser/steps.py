@@ -124,7 +124,7 @@ def open_server(page: Page) -> None:
 
 def open_bot(page: Page, name: str) -> None:
     page.goto("/admin/bots/bot/")
-    click_through(page, page.get_by_role("link", name=name))
+    click_through(page, page.get_by_role("link", name=name, exact=True))
 
 
 def open_settings(page: Page, name: str) -> None:
