@@ -138,12 +138,14 @@ def remember(sender: Any, instance: Any, raw: bool = False, **kwargs: Any) -> No
 
 
 @receiver(post_save)
-def saved(sender: Any, instance: Any, created: bool = False, raw: bool = False, **kwargs: Any) -> None:
+def saved(
+    sender: Any, instance: Any, created: bool = False, raw: bool = False, update_fields: Any = None, **kwargs: Any
+) -> None:
     actor = current_actor()
     if raw or actor is None or not _is_audited(instance):
         return
     before = None if created else instance.__dict__.pop("_before_audit", None)
-    changes = changes_between(before, instance) if created or before is not None else []
+    changes = changes_between(before, instance, only=update_fields) if created or before is not None else []
     if created or changes:
         write(actor, "added" if created else "changed", instance, changes=changes)
 

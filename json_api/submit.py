@@ -76,8 +76,11 @@ def idempotent(request: HttpRequest, submit: Callable[[], Submitted]) -> Submitt
             raise
     if earlier.fingerprint != fingerprint:
         raise IdempotencyKeyReused
+    submitted = earlier.submitted
+    if isinstance(submitted, Operation):  # a batch answers with those of its operations that the user may see
+        get_object_or_404(Operation.objects.visible_to(user), pk=submitted.pk)
     # The same request submits the same thing.
-    return cast(Submitted, earlier.submitted)
+    return cast(Submitted, submitted)
 
 
 def respond(

@@ -200,9 +200,9 @@ class ChannelOff(Problem):
 
 
 class IncidentNotVisible(Problem):
-    """A user lost the client, or the permission, before the message to their own channel was delivered."""
+    """The incident concerns the channel's user, account manager or client no longer."""
 
     code = "incident_not_visible"
     fix_target = "channel"
-    meaning = "The user can no longer see this incident, so the message was not sent."
-    default_remedy = "Nothing to do. Assign the client to the user again if they should be notified of it."
+    meaning = "The incident no longer concerns the user, account manager or client of the channel, so the message was not sent."
+    default_remedy = "Nothing to do. Assign the client to that account manager again if they should be notified of it."

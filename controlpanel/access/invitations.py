@@ -22,6 +22,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from controlpanel.access.passwords import WelcomeForm
+from controlpanel.access.sessions import hold
 from controlpanel.models import Invitation
 from notifications.sending.channels.email import send_text
 from notifications.sending.messages import utc
@@ -136,21 +137,23 @@ class AcceptInvitation(PasswordResetConfirmView):
 
     def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Where no password signs in, the invitation is accepted by signing in at the provider."""
-        return super().dispatch(*args, **kwargs) if settings.PASSWORD_SIGN_IN else redirect("single_sign_on")
+        if not settings.PASSWORD_SIGN_IN:
+            return redirect("single_sign_on")
+        with transaction.atomic():
+            return super().dispatch(*args, **kwargs)
 
     def get_user(self, uidb64: str) -> User | None:
         user: Any = super().get_user(uidb64)
+        if user and self.request.method == "POST":  # of two people with the same link, one gets in
+            hold(user)
+            user.refresh_from_db()
         invitation = Invitation.objects.filter(user=user).first() if user and user.is_active else None
         return None if invitation is None or invitation.is_expired else user
 
     def form_valid(self, form: Any) -> HttpResponse:
-        with transaction.atomic():
-            # Of two people with the same link, one gets in.
-            if not Invitation.objects.filter(user=form.user).delete()[0]:
-                self.validlink = False
-                return self.render_to_response(self.get_context_data(form=None))
-            _log(form.user, form.user, CHANGE, "Accepted the invitation.")
-            return super().form_valid(form)
+        Invitation.objects.filter(user=form.user).delete()
+        _log(form.user, form.user, CHANGE, "Accepted the invitation.")
+        return super().form_valid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         titles = {"title": "Welcome" if self.validlink else "This link does not work"}

@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import SetPasswordForm
-from django.db import transaction
 from django.http import HttpRequest
 from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
@@ -34,23 +33,15 @@ class PasswordErrorsMixin:
         super().validate_password_for_user(user, password_field_name=name.replace("2", "1"))  # type: ignore[misc]
 
 
-class SavedAtOnce:
-    """The password is saved with its row of the audit trail, or not at all."""
-
-    def save(self, *args: Any, **kwargs: Any) -> Any:
-        with transaction.atomic():
-            return super().save(*args, **kwargs)  # type: ignore[misc]
-
-
 class NewUserPasswordForm(PasswordErrorsMixin, UserCreationForm):
     """A new user whose password somebody else enters."""
 
 
-class UserPasswordForm(SavedAtOnce, PasswordErrorsMixin, AdminPasswordChangeForm):
+class UserPasswordForm(PasswordErrorsMixin, AdminPasswordChangeForm):
     """Another user's password."""
 
 
-class OwnPasswordForm(SavedAtOnce, PasswordErrorsMixin, AdminOwnPasswordChangeForm):
+class OwnPasswordForm(PasswordErrorsMixin, AdminOwnPasswordChangeForm):
     """A user's own password, after the old one: who found a session open can try a few."""
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:

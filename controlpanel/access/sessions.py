@@ -1,17 +1,19 @@
 """The sessions in which users are signed in: when they end, a page on which their owners see and end them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth import SESSION_KEY, get_user, logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import Q
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse
@@ -102,7 +104,6 @@ def browser_name(user_agent: str) -> str:
 
 def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
     request.session[SEEN], request.session[LISTED] = now, True
-    request.session.save()  # a new session has no row yet
     facts = {
         "user": user,
         "began_at": datetime.fromtimestamp(began, UTC),
@@ -110,8 +111,28 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
         "address": client_address(request),
         "browser": browser_name(request.headers.get("User-Agent", "")),
     }
-    with suppress(IntegrityError):  # another request of the same page was first
-        SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)
+    try:
+        with transaction.atomic():
+            hold(user)
+            request.session.save()  # a new session has no row yet
+            SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)
+    except UpdateError:
+        raise SessionInterrupted("This session was ended while it was used.") from None
+
+
+def hold(user: Any) -> None:
+    """Lock a user's row until the end of the transaction. Who sets a password, which takes a moment and saves the whole
+    row, who begins a session, and who suspends, signs out, or sets another password, wait for each other.
+    """
+    User.objects.select_for_update().filter(pk=user.pk).values("pk").first()
+
+
+def hold_signed_in(request: HttpRequest) -> bool:
+    """Hold the request's user as stored now, and return whether that user is still signed in with this session."""
+    hold(request.user)
+    is_there = request.session.exists(request.session.session_key)
+    request.user = get_user(request)
+    return is_there and request.user.is_authenticated
 
 
 def live_sessions(user: User) -> models.QuerySet[SignedInSession]:
@@ -126,7 +147,8 @@ def live_sessions(user: User) -> models.QuerySet[SignedInSession]:
 
 
 def sign_out(user: User, keep: str | None = None) -> int:
-    """End a user's sessions except the one to keep, and return how many they were."""
+    """End a user's sessions except the one to keep, and return how many they were. In a transaction."""
+    hold(user)
     listed = SignedInSession.objects.filter(user=user)
     unlisted = [
         session.pk

@@ -3,11 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import logout
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponseBase
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse_lazy
 
 from controlpanel.access.passwords import OwnPasswordForm
+from controlpanel.access.sessions import hold_signed_in
 from controlpanel.admin import roles, users
 
 __all__ = ["roles", "users"]
@@ -16,6 +20,13 @@ __all__ = ["roles", "users"]
 class OwnPasswordView(PasswordChangeView):
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if hold_signed_in(request):
+            return super().post(request, *args, **kwargs)
+        logout(request)
+        return redirect("admin:password_change")  # by way of the sign-in
 
 
 def _change_own_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

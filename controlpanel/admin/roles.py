@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from controlpanel.access.roles import ROLES, permissions_that_count, role_table
 from core.admin.base import PanelAdmin
+from core.admin.edit_conflicts import EditConflictMixin
 
 admin.site.unregister(Group)
 
@@ -49,7 +50,7 @@ class PermissionsMixin(PanelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(PermissionsMixin, DjangoGroupAdmin):
+class GroupAdmin(PermissionsMixin, EditConflictMixin, DjangoGroupAdmin):
     """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
 
     holders = "group"

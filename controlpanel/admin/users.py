@@ -157,6 +157,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
     @transaction.atomic
     def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._user_to_act_on(request, pk)
+        sign_out(user)  # from where a sign-in had begun when they were suspended
         if User.objects.filter(pk=pk, is_active=False).update(is_active=True):
             log_change(request, user, "Restored.")
             messages.success(request, f"{user} can sign in again. Their API tokens work again too.")
@@ -280,6 +281,7 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
             else:
                 messages.warning(request, f"{user} has no active API tokens.")
 
+    @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         user = self.get_object(request, unquote(id))
         if user == request.user:

@@ -57,7 +57,8 @@ class PanelAdmin(ModelAdmin):
         here, such as ``?bots=7``, would reveal whose the other row is, and what its key is: that of a session lets in.
         """
         name = lookup.partition("__")[0]
-        elsewhere = {relation.name for relation in (*self.opts.related_objects, *self.opts.many_to_many)}
+        # Hidden ones, too, which the database's layer finds by names such as “+”.
+        elsewhere = {*self.opts.fields_map, *(relation.name for relation in self.opts.many_to_many)}
         return (name not in elsewhere or name in self.list_filter) and super().lookup_allowed(lookup, value, request)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from core.admin.base import PanelAdmin
+from core.admin.edit_conflicts import EditConflictMixin
 from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
 
@@ -42,7 +42,7 @@ class TokenForm(forms.ModelForm):
 
 
 @admin.register(Token)
-class TokenAdmin(PanelAdmin):
+class TokenAdmin(EditConflictMixin):
     """Everybody's own tokens; all of them for those who may see every client's."""
 
     when_empty = "A token lets another program act as you, within its scopes."

@@ -63,7 +63,8 @@ def get_webhook(request: HttpRequest, webhook_id: Path[Id]) -> Any:
 def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChange) -> Any:
     """Change a webhook. A webhook that is enabled again receives no earlier events."""
     require(request.user, "json_api.change_webhook")
-    webhook = get_object_or_404(visible(request), pk=webhook_id)
+    # Locked, so that a secret that is renewed meanwhile is not written back.
+    webhook = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=webhook_id)
     for name, value in body.dict(exclude_unset=True).items():
         setattr(webhook, name, value)
     webhook.full_clean()

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 
+from core.admin.edit_conflicts import EditConflictMixin
 from core.admin.scoped import ScopedMixin
 from notifications.sending.outbox import DeliveryState
 from operations.actions import OperatesMixin
@@ -21,7 +22,7 @@ STATE_COLORS = {
 OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retrying", DeliveryState.FAILED: "given up"}
 
 
-class ReceiverMixin(OperatesMixin, ScopedMixin):
+class ReceiverMixin(OperatesMixin, EditConflictMixin, ScopedMixin):
     """For a model with ``deliveries``: its list shows the last delivery, its page the newest ones."""
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

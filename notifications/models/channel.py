@@ -55,8 +55,10 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         owner_may_sign_in = Q(user=None) | Q(user__is_active=True, user__is_staff=True)
         return self.filter(may_sign_in, owner_may_sign_in, active=True)
 
-    def notified_of(self, incident: Incident) -> Self:
-        """Return the active channels to notify of this incident."""
+    def that_may_know_of(self, incident: Incident) -> Self:
+        """Return those that are for everybody, for the client or manager that an incident concerns, or for a user who
+        sees it. Clients change hands, and channels change clients.
+        """
         if incident.client is not None:
             clients = Q(client=incident.client)
             managers = Q(manager__clients=incident.client)
@@ -64,9 +66,14 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
             clients = Q(client__server=incident.server) | Q(client__bots__server=incident.server)
             managers = Q(manager__clients__server=incident.server) | Q(manager__clients__bots__server=incident.server)
         everything = Q(client=None, manager=None, user=None)
-        own = Q(user__in=users_who_see(incident), severity__in=incident.severity.thresholds)
+        own = Q(user__in=users_who_see(incident))
         concerned = everything | own if incident.kind in MAY_CONTAIN_NAMES else everything | own | clients | managers
-        notified = self.listening().filter(concerned).distinct().values_list("pk", "kinds")
+        return self.filter(concerned).distinct()
+
+    def notified_of(self, incident: Incident) -> Self:
+        """Return the active channels to notify of this incident."""
+        severe_enough = Q(user=None) | Q(severity__in=incident.severity.thresholds)
+        notified = self.listening().that_may_know_of(incident).filter(severe_enough).values_list("pk", "kinds")
         return self.filter(pk__in=[pk for pk, kinds in notified if not kinds or incident.kind in kinds])
 
 

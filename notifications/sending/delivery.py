@@ -1,7 +1,7 @@
 """Telling channels of incidents."""
 
 from notifications.impact import impact_of
-from notifications.models import Channel, Delivery, Event, users_who_see
+from notifications.models import Channel, Delivery, Event
 from notifications.problems import ChannelOff, IncidentNotVisible
 from notifications.sending.channels.dispatch import deliver
 from notifications.sending.messages import message_of
@@ -9,10 +9,10 @@ from notifications.sending.outbox import Outbox
 
 
 def _notify(delivery: Delivery) -> None:
-    if not Channel.objects.listening().filter(pk=delivery.channel_id).exists():
+    listening = Channel.objects.listening().filter(pk=delivery.channel_id)
+    if not listening.exists():
         raise ChannelOff
-    owner = delivery.channel.user
-    if owner is not None and not users_who_see(delivery.incident).filter(pk=owner.pk).exists():
+    if not listening.that_may_know_of(delivery.incident).exists():
         raise IncidentNotVisible
     impact = impact_of(delivery.incident, delivery.channel.bots)
     deliver(message_of(delivery.incident, Event(delivery.event), impact), delivery.channel)

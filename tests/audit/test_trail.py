@@ -317,3 +317,14 @@ def test_an_operation_is_pruned_although_the_trail_refers_to_it(bot, perform):
     ends = AuditEvent.objects.filter(verb="check succeeded").order_by("pk")
     assert [event.operation_number for event in ends] == [operation.pk for operation in old]
     assert [event.operation for event in ends] == [None, old[1]]
+
+
+def test_what_was_not_saved_is_no_change(admin_client, admin_user, make_user):  # noqa: F811
+    """A row that was read before another one was saved, of which one column is saved."""
+    read_before = make_user("mia")
+    User.objects.filter(pk=read_before.pk).update(is_active=False)
+    with acting(Actor(Door.TERMINAL)):
+        read_before.set_password("the new and long one")
+        read_before.save(update_fields=["password"])
+    changes = AuditEvent.objects.filter(subject_id=read_before.pk).values_list("changes", flat=True)
+    assert [*changes] == [[["Password", "", "changed"]]]

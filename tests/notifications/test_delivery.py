@@ -306,6 +306,37 @@ def test_pending_messages_are_not_sent_after_the_user_was_disabled(bot, make_use
     assert not receiver.seen
 
 
+@pytest.mark.parametrize("moved", ["the client", "the channel to another client", "the channel to another manager"])
+@pytest.mark.parametrize("kind", [BotState.CRASHED, "server"])
+def test_a_channel_hears_nothing_more_of_a_client_that_is_no_longer_its_own(
+    kind, moved, bot, make_live, make_user, receiver
+):
+    mia, otto, other = make_user("mia"), make_user("otto"), make_live("Blunt")
+    Client.objects.filter(pk=bot.client_id).update(account_manager=mia)
+    scope = {"client": bot.client} if moved == "the channel to another client" else {"manager": mia}
+    channel = Channel.objects.create(name="Mia's", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/hook", **scope)
+    for _ in range(2):
+        answers(bot.server, docker_running=kind != "server")
+        shows(bot, BotState.RUNNING if kind == "server" else kind)
+        polls()
+    outbox.send_due()
+    assert len(receiver.seen) == 1
+    if moved == "the client":
+        Client.objects.filter(pk=bot.client_id).update(account_manager=otto)
+    else:
+        Channel.objects.filter(pk=channel.pk).update(
+            **{"client": other.client} if "client" in scope else {"manager": otto}
+        )
+    for _ in range(2):
+        answers(bot.server)
+        shows(bot, BotState.RUNNING)
+        polls()
+    outbox.send_due()
+    assert len(receiver.seen) == 1
+    closed = Delivery.objects.get(event="closed")
+    assert (closed.state, closed.error_code) == (DeliveryState.FAILED, "incident_not_visible")
+
+
 # --- where it may go ---
 
 

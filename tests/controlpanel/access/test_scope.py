@@ -411,7 +411,17 @@ def post_bot(browser, own):
 
 
 @pytest.mark.parametrize(
-    ("name", "query"), [(SERVER, "clients"), (CLIENT, "bots__isnull"), ("admin:bots_strategy", "bots")]
+    ("name", "query"),
+    [
+        (SERVER, "clients"),
+        (CLIENT, "bots__isnull"),
+        ("admin:bots_strategy", "bots"),
+        # What leads to a row without a name for the way back.
+        (BOT, "+"),
+        (BOT, "+__isnull"),
+        (BOT, "EmergencyStop_bots+__id"),
+        ("admin:operations_operation", "+__gt"),
+    ],
 )
 def test_a_list_does_not_reveal_related_rows_of_others(browser, name, query):
     assert browser.get(reverse(f"{name}_changelist"), {query: 1}).status_code == 400

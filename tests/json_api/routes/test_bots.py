@@ -120,6 +120,29 @@ def test_a_repeated_request_with_its_key_makes_no_second_bot(tool, key, worker, 
     assert Operation.objects.count() == len(sandbox.world.instances) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/bots/create", WANTED),
+        ("/clients/{client}/keys/bitmart/rotate", {"bots": []}),
+        ("/clients/{client}/keys/bitmart/test", {}),
+        ("/clients/{client}/profile/push", {}),
+    ],
+)
+@pytest.mark.parametrize("state", ["queued", "failed", "succeeded"])
+def test_a_key_of_a_request_opens_nothing_of_a_client_that_went_to_another_manager(
+    state, path, body, make_tool, make_manager, client_sharp, key, admin_user
+):
+    tool = make_tool(user=make_manager(client_sharp))
+    path = f"{path}?wait=0".format(client=client_sharp.pk)
+    assert tool.post(path, body, Idempotency_Key="8e03978e").status_code == 202
+    Operation.objects.update(state=state)
+    client_sharp.account_manager = admin_user
+    client_sharp.save()
+
+    assert tool.post(path, body, Idempotency_Key="8e03978e").status_code == 404
+
+
 @pytest.mark.parametrize(("hours", "operations"), [(23, 1), (25, 2)])
 def test_a_request_that_is_repeated_with_its_key_is_the_same_for_a_day(hours, operations, tool, bot):
     for _ in range(2):
