@@ -204,5 +204,5 @@ class IncidentNotVisible(Problem):
 
     code = "incident_not_visible"
     fix_target = "channel"
-    meaning = "The incident no longer concerns the user, account manager or client of the channel, so the message was not sent."
+    meaning = "The channel's user, account manager or client no longer sees the incident, so the message was not sent."
     default_remedy = "Nothing to do. Assign the client to that account manager again if they should be notified of it."

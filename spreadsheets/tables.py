@@ -136,15 +136,14 @@ def _column_name(cell: Any, place: str) -> str:
 
 
 def _fill(row: Row, columns: Sequence[str], cells: Sequence[Any]) -> Row:
+    nameless: list[str] = []
     for at, cell in enumerate(cells):
         column = columns[at] if at < len(columns) else ""
         match cell:
             case None | "":
                 continue
             case _ if not column:
-                row.wrong(
-                    f"column {get_column_letter(at + 1)}", "This column has a value, but no name in the first row."
-                )
+                nameless.append(get_column_letter(at + 1))
             case {"refused": sentence}:
                 row.wrong(column, sentence)
             case bool():
@@ -160,6 +159,9 @@ def _fill(row: Row, columns: Sequence[str], cells: Sequence[Any]) -> Row:
                 row.wrong(column, f"Excel read this as a date or a time. {_RETYPE}")
             case _:
                 row.values[column] = str(cell)
+    if nameless:  # said once: a small file may have hundreds of them in each row
+        more = f", and so have {len(nameless) - 1} more" if len(nameless) > 1 else ""
+        row.wrong(f"column {nameless[0]}", f"This column has a value, but no name in the first row{more}.")
     return row
 
 

@@ -15,6 +15,7 @@ from controlpanel.backup.rows import LEFT_OUT
 from controlpanel.models import Invitation, SignInNotice
 from core.acting import Actor, Door, acting, note
 from json_api.models import Webhook, WebhookDelivery
+from markets.obligations.judging import leave_unmeasured
 from notifications.models import Delivery
 from notifications.sending.outbox import DeliveryState, Outgoing
 from operations.models import Operation, State, Step, StepState
@@ -78,11 +79,12 @@ def _end_operations(now: datetime) -> None:
 
 def _forget_what_was_seen(now: datetime) -> None:
     """Let every server be read at once. Until then, the state of each bot is unknown, and so is whether somebody still
-    wants it to stop.
+    wants it to stop, and what it quoted.
     """
     Server.objects.update(reachable=None, failed_polls=0, **dict.fromkeys(POLLS, now))
     Deployment.objects.open().update(observed_state=BotState.UNKNOWN, stop_wanted_at=None)
     Bot.objects.filter(restart_due_at__isnull=False).update(restart_due_at=None)
+    leave_unmeasured(now)
 
 
 def _send_nothing_twice(created_at: datetime, now: datetime) -> None:

@@ -29,6 +29,8 @@ OLDEST = timedelta(days=1)
 #: Share of an interval in which both sides have to be quoted for it to be met. The rest is what it takes to replace
 #: orders: cancel, confirmation, a moment for the balances.
 QUOTED_SHARE = 0.9
+#: Why nothing is known of the time before a restore.
+RESTORED = "The panel was restored from a backup: what was before is not measured."
 #: In these states a bot has no quotes, whatever it reports.
 NOT_QUOTING = frozenset({BotState.STOPPED, BotState.PAUSED, BotState.CRASHED, BotState.NOT_LISTED})
 
@@ -78,6 +80,13 @@ def judge(obligation: Obligation, now: datetime) -> None:
         _record(obligation, intervals)
     for name, value in values.items():
         setattr(obligation, name, value)
+
+
+def leave_unmeasured(now: datetime) -> None:
+    """Judge nothing of what was before now: a restored panel did not see it, however the bots are now."""
+    for obligation in Obligation.objects.active().exclude(judged_until=None):
+        _record(obligation, [Interval(obligation.judged_until, now, "not_measured")])
+    Obligation.objects.active().update(judged_until=now, broken_since=None, reason=RESTORED)
 
 
 def _broken_since(obligation: Obligation, intervals: Iterable[Interval]) -> datetime | None:

@@ -122,6 +122,13 @@ def test_a_value_without_a_column_is_not_lost_in_silence():
     assert row.errors == {"column B": "This column has a value, but no name in the first row."}
 
 
+@pytest.mark.parametrize("columns", [3, 20, 198])
+def test_columns_without_a_name_are_one_error_of_a_row_however_many_they_are(columns):
+    [row] = read_table(b"name,\nSharp" + b",1" * columns).rows
+    sentence = f"This column has a value, but no name in the first row, and so have {columns - 1} more."
+    assert row.errors == {"column B": sentence}
+
+
 @pytest.mark.parametrize("content", [b"name\n" + b"," * 18_300 + b"x\n", b"," * 20_000 + b"name\nx"])
 def test_a_row_that_goes_beyond_the_last_column_of_excel_is_refused_with_the_row(content):
     assert re.search(r"Row \d goes beyond column XFD", refusal(content))

@@ -26,7 +26,10 @@ from controlpanel.models import Installation
 from core.problems import Problem
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
-from notifications.models import Channel, Delivery
+from markets.models import Obligation, Period
+from markets.obligations.judging import judge_all
+from notifications.kinds import IncidentKind
+from notifications.models import Channel, Delivery, Incident
 from notifications.sending.delivery import outbox
 from notifications.watching.detection import detect
 from operations import runner
@@ -355,3 +358,42 @@ def test_a_bot_that_another_panel_deployed_since_is_not_started_a_second_time(
 
     assert len(sandbox.world.instances) == 1
     assert outcome == "already_running"
+
+
+@pytest.mark.parametrize("by", ["restore", "settle"])
+def test_what_was_promised_is_not_judged_by_a_time_that_the_panel_did_not_see(by, live, yesterday):
+    facts = {"client": live.client, "connector": "bitmart", "trading_pair": "SHARP-USDT", "min_uptime_percent": 90}
+    obligation = Obligation.objects.create(**facts, uptime_period=Period.DAY, alert_after_minutes=30)
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    Obligation.objects.update(broken_since=an_hour_ago, reason="The spread was 0.6 %.", judged_until=an_hour_ago)
+    restore = yesterday()
+
+    if by == "restore":
+        restore()
+    else:
+        call_command("restore", "--settle", stdout=StringIO())
+
+    later = timezone.now() + timedelta(minutes=10)
+    poll_server(Server.objects.get())
+    for moment in (later, later + timedelta(seconds=20)):
+        judge_all(moment)
+        detect(moment)
+    obligation.refresh_from_db()
+    assert obligation.broken_since is None and obligation.reason
+    assert not Incident.objects.filter(kind=IncidentKind.OBLIGATION_BROKEN).exists()
+    assert {day.broken for day in obligation.days.all()} == {0}
+    assert sum(day.not_measured for day in obligation.days.all()) >= 3600
+
+
+def test_a_bot_that_was_deployed_after_the_backup_was_not_missing_before_the_restore(bot, key, yesterday):
+    facts = {"client": bot.client, "connector": "bitmart", "trading_pair": "SHARP-USDT", "min_uptime_percent": 90}
+    obligation = Obligation.objects.create(**facts, uptime_period=Period.DAY, alert_after_minutes=30)
+    Obligation.objects.update(judged_until=timezone.now() - timedelta(hours=5))
+    restore = yesterday()
+
+    restore()
+
+    judge_all(timezone.now() + timedelta(minutes=1))
+    obligation.refresh_from_db()
+    assert obligation.broken_since is None
+    assert {day.broken for day in obligation.days.all()} == {0}
