@@ -76,11 +76,10 @@ def idempotent(request: HttpRequest, submit: Callable[[], Submitted]) -> Submitt
             raise
     if earlier.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    submitted = earlier.submitted
-    if isinstance(submitted, Operation):  # a batch answers with those of its operations that the user may see
-        get_object_or_404(Operation.objects.visible_to(user), pk=submitted.pk)
+    if earlier.operation is not None:  # a batch answers with those of its operations that the user may see
+        get_object_or_404(Operation.objects.visible_to(user), pk=earlier.operation.pk)
     # The same request submits the same thing.
-    return cast(Submitted, submitted)
+    return cast(Submitted, earlier.submitted)
 
 
 def respond(

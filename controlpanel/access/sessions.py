@@ -130,7 +130,7 @@ def hold(user: Any) -> None:
 def hold_signed_in(request: HttpRequest) -> bool:
     """Hold the request's user as stored now, and return whether that user is still signed in with this session."""
     hold(request.user)
-    is_there = request.session.exists(request.session.session_key)
+    is_there = request.session.exists(request.session.session_key or "")
     request.user = get_user(request)
     return is_there and request.user.is_authenticated
 

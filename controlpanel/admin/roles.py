@@ -50,7 +50,7 @@ class PermissionsMixin(PanelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(PermissionsMixin, EditConflictMixin, DjangoGroupAdmin):
+class GroupAdmin(PermissionsMixin, EditConflictMixin, DjangoGroupAdmin):  # type: ignore[misc]
     """The roles, and groups of the host's own. A role keeps its name, by which a new release finds it."""
 
     holders = "group"

@@ -84,8 +84,9 @@ def judge(obligation: Obligation, now: datetime) -> None:
 
 def leave_unmeasured(now: datetime) -> None:
     """Judge nothing of what was before now: a restored panel did not see it, however the bots are now."""
-    for obligation in Obligation.objects.active().exclude(judged_until=None):
-        _record(obligation, [Interval(obligation.judged_until, now, "not_measured")])
+    for obligation in Obligation.objects.active():
+        if obligation.judged_until is not None:
+            _record(obligation, [Interval(obligation.judged_until, now, "not_measured")])
     Obligation.objects.active().update(judged_until=now, broken_since=None, reason=RESTORED)
 
 
