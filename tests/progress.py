@@ -1,5 +1,6 @@
 """How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out: what is marked
-``full`` or ``one_in``, and two of three generated examples; and ``--with-database``, for a run on another database.
+``full`` or ``one_in``, most cases of other tests with many, and two of three generated examples; ``--with-database``,
+for a run on another database. Who names files or tests gets all of their cases but those that are marked.
 
 The time left is calculated from how long each test took the last time, which pytest's cache keeps. At the end it lists
 what was skipped and why.
@@ -8,14 +9,17 @@ what was skipped and why.
 import gc
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
 
 #: Seconds between two lines.
 EVERY = 10
+#: Of a test with more cases than these, a shorter run of all tests proves one in four.
+FEW, ONE_IN = 3, 4
 TIMES = "panel/times"
 
 
@@ -37,21 +41,45 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config), "progress")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell the processes of pytest-xdist what they can't see: they are all given names of folders."""
+    node.workerinput["names_tests"] = names_tests(node.config)
+
+
+def names_tests(config: pytest.Config) -> bool:
+    told = getattr(config, "workerinput", {}).get("names_tests")
+    return config.args_source is pytest.Config.ArgsSource.ARGS if told is None else bool(told)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--with-database"):
         items[:] = [item for item in items if asks_database(item)]
     if config.getoption("--full"):
         return
+    unmarked: dict[str, list[pytest.Item]] = defaultdict(list)
+    chosen: set[str] = set()
     cases: Counter[str] = Counter()
     for item in items:
+        of = item.nodeid.partition("[")[0]
         if (mark := item.get_closest_marker("full")) is not None:
+            chosen.add(of)
             item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
         elif (mark := item.get_closest_marker("one_in")) is not None:
+            chosen.add(of)
             number, reason = mark.args
-            of = item.nodeid.partition("[")[0]
             if cases[of] % number:
                 item.add_marker(pytest.mark.skip(reason=f"only with --full: {reason}"))
             cases[of] += 1
+        else:
+            unmarked[of].append(item)
+    if names_tests(config):
+        return
+    for of, alike in unmarked.items():
+        if len(alike) > FEW and of not in chosen:
+            for number, item in enumerate(alike):
+                if number % ONE_IN:
+                    item.add_marker(pytest.mark.skip(reason="only with --full: a test with many cases"))
 
 
 def pytest_collection_finish() -> None:

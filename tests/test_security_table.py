@@ -21,6 +21,7 @@ def named_in(cell: str) -> list[tuple[str, str]]:
     return re.findall(r"`([\w/]+\.py)::(test_\w+)`", cell)
 
 
+@pytest.mark.one_in(1, "each takes no time")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_each_line_names_tests_that_exist(row):
     _, promise, named = row

@@ -43,6 +43,7 @@ def whole(obligation: Obligation, begin) -> float:
     return (obligation.judged_until - begin).total_seconds()
 
 
+@pytest.mark.full("an hour with a real kill: the judging of outages in a shorter run")
 def test_an_hour_with_a_kill_is_met_but_for_the_outage(trial, make_bot, key, obligation):
     # Far enough from the price that nothing fills: it quotes both sides whenever it is up.
     wide = {"bid_spread": 0.05, "ask_spread": 0.05, "order_amount": 1600, "order_refresh_time": 3600}

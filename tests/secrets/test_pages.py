@@ -3,6 +3,7 @@
 import logging
 import re
 
+import pytest
 from django.db import transaction
 from django.template import Context, Template
 from django.test import Client as Browser
@@ -70,6 +71,7 @@ def own_pages(planted) -> list:
     return [a for a in addresses(planted.world) if a.url not in OWN_AFFAIRS and not OF_API.match(a.url)]
 
 
+@pytest.mark.full("every page with each secret: an administrator's with one in a shorter run")
 def test_no_page_and_no_file_shows_a_secret(planted, logged):
     statuses: dict[str, set[int]] = {}
     hits = []

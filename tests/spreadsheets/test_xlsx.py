@@ -175,6 +175,7 @@ def large() -> bytes:
     return xlsx([f"c{number}" for number in range(200)], *[["a value"] * 200] * 500)
 
 
+@pytest.mark.full("the largest sheet: small ones in a shorter run")
 def test_the_largest_sheet_fits_into_a_quarter_of_the_memory(monkeypatch):
     monkeypatch.setattr(reading, "MEMORY", reading.MEMORY // 4)
     assert len(values(large())) == 500

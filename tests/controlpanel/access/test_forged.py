@@ -62,6 +62,7 @@ def test_whatever_is_asked_of_a_list_it_answers(visitor):
             assert answer.status_code in {200, 302, 400, 404}, f"{answer.status_code} {address} {name}={value[:6]!r}"
 
 
+@pytest.mark.full("rows that can't be on every page: the API and some lists in a shorter run")
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:6])
 def test_a_row_that_cannot_be_is_not_there(visitor, number):
     rows = {type(row): row for row in every_row()}
@@ -71,6 +72,7 @@ def test_a_row_that_cannot_be_is_not_there(visitor, number):
             assert answer.status_code in {302, 403, 404}, f"{answer.status_code} {page}"
 
 
+@pytest.mark.full("rows that can't be on every page: the API and some lists in a shorter run")
 @OF_LISTS
 @pytest.mark.timeout(300)  # hundreds of pages
 def test_a_row_that_cannot_be_cannot_be_chosen(visitor):

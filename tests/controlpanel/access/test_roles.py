@@ -283,6 +283,7 @@ def test_no_page_opens_without_signing_in(own):
     assert stored() == before
 
 
+@pytest.mark.full("every form from another site: for an administrator in a shorter run")
 def test_no_form_of_another_site_does_anything(own):
     browser = Browser(enforce_csrf_checks=True)
     browser.force_login(User.objects.create_superuser("root"))
@@ -349,6 +350,7 @@ def test_the_token_of_an_account_manager_meets_nothing_of_other_clients_either(o
     assert stored() == before
 
 
+@pytest.mark.full("every form as a viewer: what each role may open in a shorter run")
 def test_a_user_with_view_permission_changes_nothing_with_any_form(users, own, browse):
     browser = browse(users["V"])
     Operation.objects.update(state="failed")

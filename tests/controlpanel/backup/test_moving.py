@@ -166,6 +166,7 @@ def test_who_reads_a_backup_at_the_end_of_a_pipe_may_take_any_time(settings):
     assert write_backup(Pipe())
 
 
+@pytest.mark.full("a backup while others write: one of a quiet panel in a shorter run")
 def test_a_backup_is_of_one_moment_and_keeps_nobody_from_writing(make_panel, tmp_path):
     panel, file = make_panel(connection.vendor), tmp_path / "panel.backup"
     panel("shell", "-c", FILL)

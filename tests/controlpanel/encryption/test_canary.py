@@ -91,6 +91,7 @@ def test_a_real_worker_does_not_start_with_wrong_ones_and_prints_no_traceback(pa
     assert "FERNET_KEYS can't decrypt what is in this database" in ended.stderr
 
 
+@pytest.mark.full("a real gunicorn: a real worker in a shorter run")
 def test_the_web_process_does_not_start_with_wrong_ones(panel):
     start = "import os; import controlpanel.wsgi; print('serves')"
 

@@ -113,6 +113,7 @@ def test_an_operations_page_leads_to_its_batch(batch, admin_client):
     assert batch.get_absolute_url() in text_of(admin_client.get(operation.get_absolute_url()))
 
 
+@pytest.mark.full("a thousand at once: some in a shorter run")
 def test_a_selection_of_a_thousand_is_confirmed_and_submitted(make_bot, key, admin_client):
     first = make_bot()
     facts = {name: getattr(first, name) for name in ("client", "server", "strategy", "connector", "trading_pair")}

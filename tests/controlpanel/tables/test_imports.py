@@ -430,6 +430,7 @@ def exported(browser: Any, name: str, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
 
 
+@pytest.mark.full("a thousand at once: some in a shorter run")
 def test_a_thousand_rows_take_a_few_queries_each_and_a_moment(send, client_sharp, server):
     def queries(name: str, header: str, row: str, count: int) -> int:
         content = table(header, *(row.format(number) for number in range(count)))
