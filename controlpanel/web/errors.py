@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -39,7 +40,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Render Django's 400. For a host name that is not the panel's, name it and the setting that allows it."""
+    """Render Django's 400. For a host name that is not the panel's, name it and the setting that allows it. A session
+    that somebody ended meanwhile is noticed when the request has been processed.
+    """
     if isinstance(exception, DisallowedHost):
         host = truncate(request.META.get("HTTP_HOST", ""), 200)
         sentence = f"The panel does not serve the host name “{host}”."
@@ -47,6 +50,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
             "If you host the panel, have the proxy pass on the browser's Host header, or add the name to "
             "ALLOWED_HOSTS. docs/hosting.md lists the headers that a proxy must send."
         )
+    elif isinstance(exception, SessionInterrupted):
+        sentence = "You were signed out while the panel processed this request. What you requested may have been done."
+        remedy = "Sign in again, and look before you request it once more."
     else:
         sentence = "The panel can't process this request. Nothing was changed."
         remedy = "Go to the dashboard, and follow its links."

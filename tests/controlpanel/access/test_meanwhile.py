@@ -8,6 +8,7 @@ from threading import Event, Thread
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client as Browser
@@ -165,6 +166,14 @@ def test_a_session_that_began_while_its_user_was_suspended_does_not_come_back(mi
     late.force_login(mia)
     act_on(mia, RESTORE, admin_client)
     assert late.get(reverse("my_sessions")).status_code == 302
+
+
+def test_who_is_signed_out_amid_a_request_is_told_that_it_may_have_been_done(mia, inside, meanwhile, monkeypatch):
+    monkeypatch.setattr("controlpanel.access.sessions.NOTED_EVERY", -1)
+    done = meanwhile(lambda: Session.objects.all().delete())
+    answer = inside.post(reverse("my_sessions"))
+    assert done and answer.status_code == 400
+    assert "You were signed out while" in text_of(answer) and "Nothing was changed" not in text_of(answer)
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
