@@ -1,15 +1,18 @@
 """Reads what is sent."""
 
-from typing import Any
+import json
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
 from ninja.parser import Parser
+from pydantic import BaseModel
 
 from core.input.strict_json import read_json
 from hummingbot_api.text import truncate
 from json_api.problems import BodyUnreadable, ContentTypeRefused
 
 JSON = "application/json"
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def require_json(request: HttpRequest) -> None:
@@ -27,6 +30,16 @@ def require_json(request: HttpRequest) -> None:
     raise ContentTypeRefused(
         f"The body was sent with “Content-Type: {sent}”." if sent else "The body was sent without a Content-Type."
     )
+
+
+def validate_strictly(model: type[Model], value: Any, **options: Any) -> Model:
+    """Return what was read from JSON as this model. Each value must have the JSON type that its schema names.
+
+    Raises:
+        ValidationError: pydantic's.
+    """
+    # As JSON: strict with Python's objects, pydantic would take no text for an enum, a time or a UUID.
+    return model.model_validate_json(json.dumps(value), strict=True, **options)
 
 
 class StrictParser(Parser):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +11,7 @@ from django.views.decorators.http import conditional_page
 from ninja import Router
 from ninja.decorators import decorate_view
 
-from json_api.parser import require_json
+from json_api.parser import require_json, validate_strictly
 from json_api.problems import FieldsInvalid
 from json_api.schemas.common import ProblemOut
 
@@ -85,4 +85,6 @@ class PanelRouter(Router):
         for model in self.path_operations[path].operations[-1].models:
             if model.__ninja_param_source__ == "query":
                 takes.parameters.update(model.__ninja_flatten_map__)
-            takes.body = takes.body or model.__ninja_param_source__ == "body"
+            if model.__ninja_param_source__ == "body":
+                takes.body = True
+                model.model_validate = partial(validate_strictly, model)

@@ -93,7 +93,7 @@ def decided(wanted: BatchIn) -> dict[str, Any]:
     Raises:
         FieldsInvalid: the action has no such option.
     """
-    options = wanted.options.dict(exclude_unset=True) if wanted.options else {}
+    options = wanted.options.model_dump(exclude_unset=True) if wanted.options else {}
     if unknown := set(options) - DECISIONS.get(wanted.operation, frozenset()):
         raise FieldsInvalid(
             {f"options.{name}": [f"The action “{wanted.operation}” does not take this field."] for name in unknown}

@@ -158,7 +158,7 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
     # Locked, so that it is saved as it was read: an operation or the poll may be about to write on the same row.
     bot = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=bot_id)
     errors: dict[str, list[str]] = {}
-    for name, value in body.dict(exclude_unset=True).items():
+    for name, value in body.model_dump(exclude_unset=True).items():
         if name == "strategy":
             if strategy := find_strategy(value, errors):
                 bot.strategy = strategy
@@ -198,7 +198,7 @@ def act(
     """
     bot = get_object_or_404(visible(request), pk=bot_id)
     kind = "check_bot" if action == "check" else action
-    decided = body.dict(exclude_unset=True) if body else {}
+    decided = body.model_dump(exclude_unset=True) if body else {}
     if unknown := set(decided) - DECISIONS.get(action, frozenset()):
         raise FieldsInvalid.not_taken(action, unknown)
     operation = idempotent(request, lambda: submit(kind, bot, request, **decided))

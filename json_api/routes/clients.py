@@ -53,7 +53,7 @@ def list_clients(request: HttpRequest, asked: Query[ClientFilters]) -> Any:
 def create_client(request: HttpRequest, response: HttpResponse, body: ClientIn) -> Any:
     """Add a client. Nothing is sent to its server until its keys are pushed."""
     require(request.user, "accounts.add_client")
-    client = client_define(user=signed_in_user(request), **body.dict())
+    client = client_define(user=signed_in_user(request), **body.model_dump())
     response["Location"] = f"/clients/{client.pk}"
     return Status(201, client)
 
@@ -68,7 +68,7 @@ def get_client(request: HttpRequest, client_id: Path[Id]) -> Any:
 def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange) -> Any:
     require(request.user, "accounts.change_client")
     client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
-    for name, value in body.dict(exclude_unset=True).items():
+    for name, value in body.model_dump(exclude_unset=True).items():
         setattr(client, name, value)
     client_save(client)
     return client

@@ -6,14 +6,13 @@ from typing import Any
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Path, Schema
-from pydantic import ConfigDict
 
 from bots.models import OrphanedOrders
 from json_api.auth import may_deploy, may_read, require
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.routes.bots import visible
-from json_api.schemas.common import Id
+from json_api.schemas.common import Body, Id
 
 router = PanelRouter(tags=["bots"])
 
@@ -53,10 +52,8 @@ class OrphanedOrdersOut(Schema):
         return orphaned.deployment.trading_pair
 
 
-class Confirmation(Schema):
+class Confirmation(Body):
     """The records that a user has resolved, at the version that was listed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     versions: list[str] = Field(
         [], description="The “version” of each record, as listed by GET /bots/{id}/orphaned-orders."

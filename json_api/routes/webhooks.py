@@ -44,7 +44,7 @@ def list_webhooks(request: HttpRequest) -> Any:
 def create_webhook(request: HttpRequest, response: HttpResponse, body: WebhookIn) -> Any:
     """Register a webhook. Only this response contains the secret that signs its messages."""
     require(request.user, "json_api.add_webhook")
-    webhook = Webhook(user=request.user, **body.dict())  # type: ignore[misc]
+    webhook = Webhook(user=request.user, **body.model_dump())  # type: ignore[misc]
     webhook.renew_secret()
     webhook.full_clean()
     webhook.save()
@@ -65,7 +65,7 @@ def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChan
     require(request.user, "json_api.change_webhook")
     # Locked, so that a secret that is renewed meanwhile is not written back.
     webhook = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=webhook_id)
-    for name, value in body.dict(exclude_unset=True).items():
+    for name, value in body.model_dump(exclude_unset=True).items():
         setattr(webhook, name, value)
     webhook.full_clean()
     webhook.save()

@@ -7,18 +7,17 @@ from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from json_api.schemas.bots import Decisions
-from json_api.schemas.common import Id, Page
+from json_api.schemas.common import Body, Id, Page
 from json_api.schemas.operations import Action
 from operations.models import Batch, Progress, Reason
 
 BatchAction = Literal[Action, "push"]
 
 
-class BatchIn(Schema):
+class BatchIn(Body):
     """The same operation for many bots. “push” pushes the keys of the bots' clients."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"example": {"operation": "redeploy", "client": "Sharp", "options": {"resume": False}}},
     )
 

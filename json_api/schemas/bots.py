@@ -12,17 +12,16 @@ from bots.definitions import bot_define
 from bots.models import LIMITS, RESTARTING, Bot, RestartPolicy
 from bots.unapplied import differs_now
 from core.visibility import AnyUser
-from json_api.schemas.common import Page
+from json_api.schemas.common import Body, Page
 
 #: Fields with the model's own default.
 OPTIONAL = ("image", "headless", *LIMITS, *RESTARTING)
 
 
-class BotCreate(Schema):
+class BotCreate(Body):
     """A bot to create and deploy. Missing settings use the strategy's defaults."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "required": ["name", "account", "connector", "pair", "strategy"],
             "example": {
@@ -62,10 +61,8 @@ class BotCreate(Schema):
         )
 
 
-class BotChange(Schema):
+class BotChange(Body):
     """Changes to a bot's definition. Omitted fields keep their values. A running instance does not change."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = ""
     connector: str = ""
@@ -80,11 +77,9 @@ class BotChange(Schema):
     max_restarts_per_hour: int = 3
 
 
-class Decisions(Schema):
+class Decisions(Body):
     """Decisions that a user must make explicitly, for “deploy” and “redeploy”. “start” and “resume” take only
     ``open_orders``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     resume: bool = Field(
         False,

@@ -8,11 +8,11 @@ from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from accounts.models import Client, ExchangeKey
-from json_api.schemas.common import Id, Page
+from json_api.schemas.common import Body, Id, Page
 
 
-class ClientIn(Schema):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "server"]})
+class ClientIn(Body):
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "server"]})
 
     name: str = ""
     server: str = Field("", description="A server's name.")
@@ -22,10 +22,8 @@ class ClientIn(Schema):
     notes: str = ""
 
 
-class ClientChange(Schema):
+class ClientChange(Body):
     """Changes to a client. Omitted fields keep their values."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = ""
     status: Literal["onboarding", "active", "paused", "offboarded"] = "active"
@@ -63,21 +61,17 @@ class ClientOut(Schema):
         return str(client.account_manager) if client.account_manager else None
 
 
-class KeyIn(Schema):
+class KeyIn(Body):
     """An exchange key: the connector's fields with their values. They are encrypted and can't be read back.
 
     The fields of a group are nested in it, or named ``group.field``. Send lists and objects as JSON.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     values: dict[str, Any]
 
 
-class Rotation(Schema):
+class Rotation(Body):
     """The options of a rotation."""
-
-    model_config = ConfigDict(extra="forbid")
 
     bots: list[Id] | None = Field(
         None,

@@ -3,9 +3,19 @@
 from typing import Annotated
 
 from ninja import Field, Schema
+from pydantic import BaseModel, ConfigDict
 
 #: A row's number, as every database can hold it.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class Body(BaseModel):
+    """What a call takes in its body.
+
+    It is none of ninja's schemas: those make Python's objects of JSON before it is checked, see ``validate_strictly``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Waiting(Schema):

@@ -9,12 +9,12 @@ from pydantic import ConfigDict
 from bots.models import EmergencyStop
 from bots.models.emergency_stop import MAX_REASON
 from bots.operations.emergency import BotRow, Report
-from json_api.schemas.common import Page
+from json_api.schemas.common import Body, Page
 
 
-class EmergencyStopIn(Schema):
+class EmergencyStopIn(Body):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"scope": "client", "client": "Sharp", "reason": "Key leaked"}}
+        json_schema_extra={"example": {"scope": "client", "client": "Sharp", "reason": "Key leaked"}}
     )
 
     scope: Literal["everything", "client", "server"]

@@ -7,12 +7,12 @@ from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from json_api.models import EventType, Webhook, WebhookDelivery
-from json_api.schemas.common import Page
+from json_api.schemas.common import Body, Page
 from notifications.sending.outbox import DeliveryState
 
 
-class WebhookIn(Schema):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["name", "address"]})
+class WebhookIn(Body):
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "address"]})
 
     name: str = ""
     address: str = Field("", description="The https:// address to post to. It can be replaced, but not read back.")
@@ -20,10 +20,8 @@ class WebhookIn(Schema):
     active: bool = True
 
 
-class WebhookChange(Schema):
+class WebhookChange(Body):
     """Changes to a webhook. Omitted fields keep their values."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = ""
     address: str = ""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bots.models import Bot, LogLine, OrphanedOrders
 from core.logs.records import escaped, indented
 from json_api.cli import NounCommand, as_json
+from json_api.parser import validate_strictly
 from json_api.routes.bots import DECISIONS
 from json_api.routes.orders import OrphanedOrdersOut
 from json_api.schemas.bots import BotCreate, BotOut, Decisions, LogLineOut, SampleOut
@@ -77,7 +78,7 @@ class Command(NounCommand):
 
     def create(self, options: dict[str, Any]) -> None:
         try:
-            wanted = BotCreate.model_validate(json.load(options["file"]))
+            wanted = validate_strictly(BotCreate, json.load(options["file"]))
         except ValidationError as invalid:
             lines = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in invalid.errors()]
             raise CommandError("\n".join(lines)) from None
