@@ -11,6 +11,8 @@ from client_reports.models import last_month
 
 #: Days of the longest report.
 LONGEST = 366
+#: Nothing was traded before. The first days that there are have none before them to compare with.
+EARLIEST = date(2000, 1, 1)
 
 
 class PeriodForm(forms.Form):
@@ -44,6 +46,8 @@ def check_period(first: date | None, last: date | None) -> None:
         raise ValidationError("Enter both days, or neither.")
     if first > last:
         raise ValidationError("The first day is after the last one.")
+    if first < EARLIEST:
+        raise ValidationError(f"The first day is before {EARLIEST}.")
     if first > timezone.now().date():
         raise ValidationError("The period has not begun yet.")
     if (last - first).days >= LONGEST:

@@ -1,19 +1,41 @@
 """Lists: filtered, ordered, a page at a time."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, models
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja import Field, Schema
 from ninja.errors import ValidationError as InvalidCursor
 from ninja.pagination import CursorPagination
+from pydantic import BeforeValidator
 from pydantic import ValidationError as InvalidCursorContent
 
+from core.admin.base import MAX_TERM
 from json_api.problems import FieldsInvalid
 
 #: Rows of a page, by default and at most.
 PAGE, MOST = 50, 200
+#: A text of which columns contain it, or are like it.
+Term = Annotated[str, Field(max_length=MAX_TERM)]
+
+
+def read_moment(text: str) -> datetime:
+    """Return the time in UTC, which is also the zone of one without.
+
+    Raises:
+        ValueError: it is none, or one that has no date in UTC, which not every database can compare.
+    """
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.astimezone(UTC) if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(error) from None
+
+
+Moment = Annotated[datetime, BeforeValidator(read_moment)]
 
 
 class Paged(Schema):
@@ -31,8 +53,22 @@ def page(request: HttpRequest, rows: models.QuerySet[Any], asked: Paged, order_b
     """
     paginator = CursorPagination(ordering=(order_by, "-pk"), page_size=PAGE, max_page_size=MOST)
     try:
+        _check_moment(rows, asked, order_by)
         return paginator.paginate_queryset(
             rows, CursorPagination.Input(cursor=asked.cursor, page_size=asked.page_size), request
         )
-    except (InvalidCursor, InvalidCursorContent, ValidationError, ValueError, DataError):
+    except (InvalidCursor, InvalidCursorContent, ValidationError, ValueError, OverflowError, DataError):
         raise FieldsInvalid({"cursor": ["This is not a valid cursor for this list."]}) from None
+
+
+def _check_moment(rows: models.QuerySet[Any], asked: Paged, order_by: str) -> None:
+    """Check the position in a list by time. No cursor of ours has a time without a zone, and Django would guess it.
+
+    Raises:
+        ValueError: it is one without.
+        OverflowError: it has no date in UTC, which not every database can compare.
+    """
+    column = rows.model._meta.get_field(order_by.removeprefix("-"))
+    position = CursorPagination.Cursor.from_encoded_param(asked.cursor).p
+    if isinstance(column, models.DateTimeField) and position:
+        timezone.make_naive(column.to_python(position), UTC)

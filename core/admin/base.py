@@ -28,6 +28,8 @@ from core.templatetags.times import when
 
 #: Where Django says that a page was not found.
 logger = logging.getLogger("django.request")
+#: Characters of a text that rows are searched for. SQLite refuses to look for one of more than 50,000 bytes.
+MAX_TERM = 1000
 
 
 class OwnPageList(ChangeList):
@@ -60,6 +62,14 @@ class PanelAdmin(ModelAdmin):
         # Hidden ones, too, which the database's layer finds by names such as “+”.
         elsewhere = {*self.opts.fields_map, *(relation.name for relation in self.opts.many_to_many)}
         return (name not in elsewhere or name in self.list_filter) and super().lookup_allowed(lookup, value, request)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """Lists, fields that complete a name, and the search of every page ask this."""
+        if len(search_term) > MAX_TERM:
+            raise BadRequest("The text to search for is too long.")
+        return super().get_search_results(request, queryset, search_term)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:

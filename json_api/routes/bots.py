@@ -1,20 +1,19 @@
 """Bots: defined, deployed, started, stopped, archived, refreshed."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Path, Query, Schema, Status
-from pydantic import BeforeValidator
 
 from bots.definitions import bot_check, find_strategy
 from bots.models import Bot, BotState, LogKind, LogLine, shown_state
 from json_api.auth import may_deploy, may_read, require
 from json_api.error_handlers import API_NAMES
-from json_api.pagination import Paged, page
+from json_api.pagination import Moment, Paged, Term, page
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas.bots import BotChange, BotCreate, BotOut, BotPage, Decisions, LogPage, PerformanceOut
@@ -41,26 +40,24 @@ class BotFilters(Paged):
     account: str | None = Field(None, description="The client's account name.")
     server: str | None = Field(None, description="The server's name.")
     connector: str | None = None
-    pair: str | None = None
+    pair: Term | None = None
     strategy: str | None = None
     state: BotState | None = Field(None, description="The state that the server last reported.")
-    search: str | None = Field(None, description="Part of the bot's name, the client's name or the pair.")
+    search: Term | None = Field(None, description="Part of the bot's name, the client's name or the pair.")
     order_by: Literal["id", "-id", "name", "-name"] = "-id"
 
 
 class LogFilters(Paged):
     kind: LogKind | None = Field(None, description="The bot's error log, or its other lines.")
     level: str | None = Field(None, description="As logged by the bot: INFO, WARNING, ERROR, ...")
-    search: str | None = Field(None, description="Part of the message or of the logger's name.")
+    search: Term | None = Field(None, description="Part of the message or of the logger's name.")
     instance: str | None = Field(
         None, description="The server's name for a deployment. Defaults to all deployments of the bot."
     )
 
 
 class PerformanceFilters(Schema):
-    since: Annotated[datetime, BeforeValidator(datetime.fromisoformat)] | None = Field(
-        None, description="Defaults to one day ago. Times without a zone are UTC."
-    )
+    since: Moment | None = Field(None, description="Defaults to one day ago. Times without a zone are UTC.")
     interval: Literal["hourly", "daily"] = Field("hourly", description="The last figures of each hour or day.")
     instance: str | None = Field(None, description="The server's name for a deployment. Defaults to the latest one.")
 
@@ -137,8 +134,6 @@ def get_performance(request: HttpRequest, bot_id: Path[Id], asked: Query[Perform
     if run is None:
         return {"instance": None, "quote_asset": None, "newest": [], "series": []}
     since = asked.since or timezone.now() - timedelta(days=1)
-    if timezone.is_naive(since):
-        since = since.replace(tzinfo=UTC)
     samples = run.performance.since(since)
     return {
         "instance": run.instance_name or None,

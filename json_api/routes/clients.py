@@ -14,7 +14,7 @@ from bots.operations.steps.rotate_key import to_redeploy
 from core.http import signed_in_user
 from json_api.auth import may_administer, may_read, may_write_keys, require, require_scope
 from json_api.models import Scope
-from json_api.pagination import Paged, page
+from json_api.pagination import Paged, Term, page
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.schemas.clients import ClientChange, ClientIn, ClientOut, ClientPage, KeyIn, KeyOut, Rotation
@@ -30,7 +30,7 @@ class ClientFilters(Paged):
     server: str | None = Field(None, description="The server's name.")
     account: str | None = Field(None, description="The account name.")
     status: ClientStatus | None = None
-    search: str | None = Field(None, description="Part of the name.")
+    search: Term | None = Field(None, description="Part of the name.")
     order_by: Literal["id", "-id", "name", "-name"] = "name"
 
 

@@ -1,14 +1,13 @@
 """What bots quote and trade; the markets, the obligations and the report of a client."""
 
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Path, Query, Schema
-from pydantic import BeforeValidator
 
 from bots.models import Deployment
 from client_reports.build import build_report
@@ -17,7 +16,7 @@ from client_reports.models import last_month
 from client_reports.periods import check_period
 from core.acting import note
 from json_api.auth import may_read, require
-from json_api.pagination import Paged, page
+from json_api.pagination import Moment, Paged, Term, page
 from json_api.problems import FieldsInvalid
 from json_api.router import PanelRouter
 from json_api.routes import bots, clients
@@ -30,8 +29,6 @@ from markets.obligations.standing import standings
 
 router = PanelRouter(tags=["markets"])
 
-Moment = Annotated[datetime, BeforeValidator(datetime.fromisoformat)]
-
 
 class TradeFilters(Paged):
     since: Moment | None = Field(None, description="From this time on. Times without a zone are UTC.")
@@ -42,7 +39,7 @@ class TradeFilters(Paged):
 class MarketFilters(Paged):
     server: str | None = Field(None, description="Its name.")
     connector: str | None = None
-    pair: str | None = None
+    pair: Term | None = None
 
 
 class PeriodFilters(Schema):
@@ -66,9 +63,9 @@ def list_trades(request: HttpRequest, bot_id: Path[Id], asked: Query[TradeFilter
     require(request.user, "markets.view_trade")
     trades = Trade.objects.filter(client=bot.client_id, bot_number=bot.pk).select_related("deployment")
     if asked.since:
-        trades = trades.filter(traded_at__gte=_in_utc(asked.since))
+        trades = trades.filter(traded_at__gte=asked.since)
     if asked.until:
-        trades = trades.filter(traded_at__lt=_in_utc(asked.until))
+        trades = trades.filter(traded_at__lt=asked.until)
     if asked.side:
         trades = trades.filter(side=asked.side)
     return page(request, trades, asked, "-traded_at")
@@ -119,7 +116,3 @@ def get_report(request: HttpRequest, client_id: Path[Id], asked: Query[PeriodFil
     report = build_report(client, first, last, now)  # type: ignore[arg-type]
     note(client, "downloaded report", f"{first} to {last}, json")
     return as_json(report)
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
