@@ -24,6 +24,17 @@ def client_address(request: HttpRequest) -> str | None:
     return request.META.get("REMOTE_ADDR") or None
 
 
+def client_scheme(request: HttpRequest) -> str | None:
+    """Return the scheme that the client used, in the words of the outermost trusted proxy: of as many values of
+    ``X-Forwarded-Proto`` as there are trusted proxies, counted from the right, the first one. Most proxies replace the
+    header instead of appending to it, and leave one value.
+    """
+    schemes = request.META.get("HTTP_X_FORWARDED_PROTO")
+    if schemes is None or not settings.TRUSTED_PROXIES:
+        return None
+    return str(schemes.split(",")[-settings.TRUSTED_PROXIES :][0]).strip()
+
+
 def is_row_number(text: str) -> bool:
     """Return whether it can be a row's number, in every database."""
     return text.isdecimal() and len(text) <= 18

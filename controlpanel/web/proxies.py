@@ -13,6 +13,7 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
 from controlpanel.web.errors import error_page
+from core.http import client_scheme
 from hummingbot_api.text import truncate
 from json_api.error_handlers import problem_response
 from json_api.problems import HttpsNotRecognized
@@ -25,7 +26,8 @@ COUNT_PROXIES = "set TRUSTED_PROXIES to the number of proxies that you control i
 
 
 class RedirectMiddleware:
-    """Explains a redirect to https that leads back here again and again, instead of sending it forever.
+    """Leaves of ``X-Forwarded-Proto`` what a trusted proxy wrote: Django reads its first value, which may be the
+    caller's own. Explains a redirect to https that leads back here again and again, instead of sending it forever.
 
     Runs before Django's ``SecurityMiddleware``, which redirects anything that came over http.
     """
@@ -34,6 +36,9 @@ class RedirectMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        scheme = client_scheme(request)
+        if scheme is not None:
+            request.META["HTTP_X_FORWARDED_PROTO"] = scheme
         response = self.get_response(request)
         if request.is_secure():
             if COOKIE in request.COOKIES:

@@ -75,7 +75,7 @@ def follow(browser: Browser, path: str = "/admin/login/", times: int = 6):
         {},
         {"x-forwarded-for": "203.0.113.7"},
         {"x-forwarded-proto": "http"},
-        {"x-forwarded-proto": "http, https"},
+        {"x-forwarded-proto": "https, http"},
     ],
 )
 def test_a_redirect_that_leads_nowhere_ends_with_its_cause(headers, production, db):
@@ -133,6 +133,48 @@ def test_an_unknown_cookie_causes_no_error(production, db):
     for value in ("x", "-1", "9" * 5000, "²"):
         browser.cookies["https_redirects"] = value
         assert browser.get("/").status_code in {301, 400}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "sent", "secure"),
+    [
+        # A proxy that replaces what it was sent, or passes on what the one before it has set.
+        *((proxies, scheme, scheme == "https") for proxies in (1, 2, 3) for scheme in ("https", "http")),
+        # Proxies that append: what comes before the counted ones is the caller's own.
+        (1, "https, http", False),
+        (1, "https,http", False),  # two lines of the header, as gunicorn joins them
+        (1, "http, https", True),
+        (1, "https, https, http", False),
+        (2, "https, http, http", False),
+        (2, "https, http, https", False),
+        (2, "http, https, http", True),
+        (2, "https, http", True),
+        (2, "http, https", False),
+        (3, "https, http, https, https", False),
+        (3, "https, http", True),
+        # What names no scheme is none.
+        (1, "https,", False),
+        (1, "https, ", False),
+        (2, ",https", False),
+        (1, "https http", False),
+        (1, ",", False),
+        (0, "https", False),
+        (0, "http, https", False),
+    ],
+)
+def test_the_scheme_is_the_one_that_the_outermost_counted_proxy_wrote(proxies, sent, secure, production, settings, db):
+    settings.TRUSTED_PROXIES = proxies
+    if not proxies:
+        settings.SECURE_PROXY_SSL_HEADER = None
+    answers = [behind(host=PANEL, **{"x-forwarded-proto": sent}).get(path) for path in ("/admin/login/", "/bots")]
+    assert [answer.status_code for answer in answers] == ([200, 401] if secure else [301, 301])
+
+
+def test_a_form_is_of_the_scheme_that_the_counted_proxy_wrote(production, settings, db):
+    settings.SECURE_SSL_REDIRECT = False
+    response = send_form(f"https://{PANEL}", host=PANEL, **{"x-forwarded-proto": "https, http"})
+    assert response.status_code == 403 and "This address is not trusted" in text_of(response)
+    assert f"the proxy requested http://{PANEL}" in text_of(response)
 
 
 # --- forms from an origin that is not trusted ---
