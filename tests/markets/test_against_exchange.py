@@ -248,19 +248,19 @@ def test_five_minutes_after_deploy_every_figure_equals_the_books(bot_of_kind, tr
     check_page(trial)
 
 
-@pytest.mark.one_in(3, "each event in an hour with each strategy: some of them in a shorter run")
+@pytest.mark.one_in(6, "each event in an hour with each strategy: some of them in a shorter run")
 @pytest.mark.parametrize("happens", OF_ANY_BOT)
 def test_an_hour_equals_the_exchanges_books(happens, bot_of_kind, trial, monkeypatch):
     check_hour(trial(bot_of_kind), happens, monkeypatch)
 
 
-@pytest.mark.one_in(3, "each thing that hinders the reading: some of them in a shorter run")
+@pytest.mark.one_in(8, "each thing that hinders the reading: some of them in a shorter run")
 @pytest.mark.parametrize("happens", OF_READING)
 def test_what_hinders_the_reading_loses_nothing(happens, trial, monkeypatch):
     check_hour(trial(), happens, monkeypatch)
 
 
-@pytest.mark.one_in(3, "clocks that differ more or less")
+@pytest.mark.one_in(4, "clocks that differ more or less")
 @pytest.mark.parametrize("hours", [-7, -0.1, 5, 30])
 def test_clocks_that_differ_change_no_figure(hours, trial, monkeypatch):
     check_hour(trial(skew=timedelta(hours=hours)), a_kill_and_a_start, monkeypatch)

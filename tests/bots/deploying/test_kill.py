@@ -16,7 +16,7 @@ from tests.bots.deploying.kill_cases import *  # noqa: F403  the cases themselve
 from tests.bots.deploying.kill_cases import KILLED, ask, assert_well_ended
 from tests.bots.deploying.workers import arm
 
-pytestmark = pytest.mark.one_in(3, "each boundary of each operation: some of them in a shorter run")
+pytestmark = pytest.mark.one_in(6, "each boundary of each operation: some of them in a shorter run")
 
 
 class Killed(BaseException):

@@ -143,7 +143,7 @@ def cases() -> Iterator[Any]:
         yield pytest.param(strategy, fault, kind, seen, id=name, marks=() if turn else OTHERS)
 
 
-@pytest.mark.one_in(4, "each fault with each operation: some of them in a shorter run")
+@pytest.mark.one_in(8, "each fault with each operation: some of them in a shorter run")
 @pytest.mark.parametrize(("quoting", "fault", "kind", "seen"), [*cases()], indirect=["quoting"])
 def test_after_each_fault_and_each_operation_no_order_is_left_that_the_panel_does_not_name(
     quoting, fault: Callable[[Sandbox, str], None], kind, seen, instance, perform, sandbox

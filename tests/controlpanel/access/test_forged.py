@@ -50,6 +50,7 @@ def lists(visitor):
             yield model, address, page
 
 
+@pytest.mark.full("hundreds of values in each list: the pages' own parameters in a shorter run")
 @OF_LISTS
 @pytest.mark.timeout(300)  # hundreds of pages
 def test_whatever_is_asked_of_a_list_it_answers(visitor):
