@@ -94,7 +94,7 @@ class BulkEditMixin(OperatesMixin):
             with transaction.atomic():
                 # Locked, so that the save does not undo another user's change of another field; in the order in which
                 # imports lock them, too.
-                locked = {bot.pk: bot for bot in chosen.order_by("pk").select_for_update(of=("self",))}
+                locked = {bot.pk: bot for bot in chosen.order_by("pk").select_for_update(of=("self",), no_key=True)}
                 in_order = chosen.values_list("pk", flat=True)
                 drafts = [Draft(form_class, locked[pk], asked) for pk in in_order if pk in locked]
                 if len(drafts) == len(keys) and not any(draft.errors for draft in drafts):

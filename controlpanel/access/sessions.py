@@ -122,9 +122,10 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
 
 def hold(user: Any) -> None:
     """Lock a user's row until the end of the transaction. Who sets a password, which takes a moment and saves the whole
-    row, who begins a session, and who suspends, signs out, or sets another password, wait for each other.
+    row, who begins a session, and who suspends, signs out, or sets another password, wait for each other. Rows that
+    refer to the user do not.
     """
-    User.objects.select_for_update().filter(pk=user.pk).values("pk").first()
+    User.objects.select_for_update(no_key=True).filter(pk=user.pk).values("pk").first()
 
 
 def hold_signed_in(request: HttpRequest) -> bool:

@@ -97,8 +97,9 @@ class EditConflictMixin(PanelAdmin):
         obj = super().get_object(request, object_id, from_field)
         if obj is None or request.method != "POST" or not connection.in_atomic_block:
             return obj
-        # Locked while it is saved: of two saves at the same instant the second finds what the first has written.
-        self.model._base_manager.select_for_update().filter(pk=obj.pk).values("pk").first()
+        # Locked while it is saved: of two saves at the same instant the second finds what the first has written. Not
+        # for rows that refer to it: those of the trail and the history of two who save each other would deadlock.
+        self.model._base_manager.select_for_update(no_key=True).filter(pk=obj.pk).values("pk").first()
         return super().get_object(request, object_id, from_field)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:

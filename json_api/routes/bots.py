@@ -151,7 +151,7 @@ def change_bot(request: HttpRequest, bot_id: Path[Id], body: BotChange) -> Any:
     """Change the bot's definition. A running instance does not change: apply the settings, or redeploy the bot."""
     require(request.user, "bots.change_bot")
     # Locked, so that it is saved as it was read: an operation or the poll may be about to write on the same row.
-    bot = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=bot_id)
+    bot = get_object_or_404(visible(request).select_for_update(of=("self",), no_key=True), pk=bot_id)
     errors: dict[str, list[str]] = {}
     for name, value in body.model_dump(exclude_unset=True).items():
         if name == "strategy":

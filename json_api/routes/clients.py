@@ -67,7 +67,7 @@ def get_client(request: HttpRequest, client_id: Path[Id]) -> Any:
 @transaction.atomic
 def change_client(request: HttpRequest, client_id: Path[Id], body: ClientChange) -> Any:
     require(request.user, "accounts.change_client")
-    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
+    client = get_object_or_404(visible(request).select_for_update(of=("self",), no_key=True), pk=client_id)
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(client, name, value)
     client_save(client)
@@ -86,7 +86,7 @@ def list_keys(request: HttpRequest, client_id: Path[Id]) -> Any:
 def write_key(request: HttpRequest, client_id: Path[Id], connector: str, body: KeyIn) -> Any:
     """Store a key, replacing the existing one. The next push sends it to the server."""
     # Locked, so that of two new keys for one connector the second finds the first.
-    client = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=client_id)
+    client = get_object_or_404(visible(request).select_for_update(of=("self",), no_key=True), pk=client_id)
     key = client.keys.filter(connector=connector).first()
     require(request.user, "accounts.change_exchangekey" if key else "accounts.add_exchangekey")
     stored = key_store(client=client, connector=connector, values=body.values)

@@ -64,7 +64,7 @@ def change_webhook(request: HttpRequest, webhook_id: Path[Id], body: WebhookChan
     """Change a webhook. A webhook that is enabled again receives no earlier events."""
     require(request.user, "json_api.change_webhook")
     # Locked, so that a secret that is renewed meanwhile is not written back.
-    webhook = get_object_or_404(visible(request).select_for_update(of=("self",)), pk=webhook_id)
+    webhook = get_object_or_404(visible(request).select_for_update(of=("self",), no_key=True), pk=webhook_id)
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(webhook, name, value)
     webhook.full_clean()

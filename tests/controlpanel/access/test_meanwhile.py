@@ -3,7 +3,7 @@
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 from django.contrib import admin
@@ -18,6 +18,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from controlpanel.access.invitations import invite, link_of
 from controlpanel.access.sessions import live_sessions
+from controlpanel.admin.users import UserAdmin
 from core.admin.edit_conflicts import EditConflictMixin
 from json_api.models import Token, Webhook
 from operations.actions import ReadOnlyMixin
@@ -204,3 +205,29 @@ def test_an_act_at_the_very_moment_waits_for_the_password_and_then_counts(act, m
     assert mia.is_superuser is (act != "auth_user_change")
     assert mia.check_password(OTHER if act == "auth_user_password_change" else NEW)
     assert (inside.get(reverse("my_sessions")).status_code == 200) is (act == "auth_user_change")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_two_administrators_who_save_each_other_at_once_are_both_done(
+    mia, inside, admin_user, admin_client, monkeypatch
+):
+    both_hold, saves, answers = Barrier(2), UserAdmin.save_model, []
+
+    def save(self, *args, **kwargs):
+        both_hold.wait(10)
+        saves(self, *args, **kwargs)
+
+    def act(user: User, browser: Browser) -> None:
+        facts = {"username": user.username, "first_name": "Saved", "is_staff": "on", "is_superuser": "on"}
+        answers.append(browser.post(reverse("admin:auth_user_change", args=[user.pk]), facts).status_code)
+        connection.close()
+
+    monkeypatch.setattr(UserAdmin, "save_model", save)
+    threads = [Thread(target=act, args=pair) for pair in ((mia, admin_client), (admin_user, inside))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [302, 302]
+    assert {*User.objects.values_list("first_name", flat=True)} == {"Saved"}
