@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
-from django.contrib.auth.views import PasswordResetConfirmView
+from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN, PasswordResetConfirmView
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -137,23 +137,25 @@ class AcceptInvitation(PasswordResetConfirmView):
 
     def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Where no password signs in, the invitation is accepted by signing in at the provider."""
-        if not settings.PASSWORD_SIGN_IN:
-            return redirect("single_sign_on")
-        with transaction.atomic():
-            return super().dispatch(*args, **kwargs)
+        return super().dispatch(*args, **kwargs) if settings.PASSWORD_SIGN_IN else redirect("single_sign_on")
 
     def get_user(self, uidb64: str) -> User | None:
         user: Any = super().get_user(uidb64)
-        if user and self.request.method == "POST":  # of two people with the same link, one gets in
-            hold(user)
-            user.refresh_from_db()
         invitation = Invitation.objects.filter(user=user).first() if user and user.is_active else None
         return None if invitation is None or invitation.is_expired else user
 
     def form_valid(self, form: Any) -> HttpResponse:
-        Invitation.objects.filter(user=form.user).delete()
-        _log(form.user, form.user, CHANGE, "Accepted the invitation.")
-        return super().form_valid(form)
+        form.save(commit=False)
+        with transaction.atomic():
+            hold(form.user.pk)
+            # Of two people with the same link, one gets in, and nobody after it was revoked, renewed or suspended.
+            user = self.get_user(self.kwargs["uidb64"])
+            if user is not None and tokens.check_token(user, self.request.session[INTERNAL_RESET_SESSION_TOKEN]):
+                Invitation.objects.filter(user=user).delete()
+                _log(user, user, CHANGE, "Accepted the invitation.")
+                return super().form_valid(form)
+        self.validlink = False
+        return self.render_to_response(self.get_context_data(form=None))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         titles = {"title": "Welcome" if self.validlink else "This link does not work"}

@@ -112,7 +112,9 @@ class SignInForm(AuthenticationForm):
     @transaction.atomic
     def _try_code(self, code: str, user: User) -> str:
         """Return why the code does not sign in, and keep that it was wrong."""
-        factor = SecondFactor.objects.select_for_update().get(user=user)
+        factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed=True).first()
+        if factor is None:
+            return ""  # an administrator removed it meanwhile
         # Who knows the password must not keep the user out: in a known browser no pause is due, only the limit per
         # address.
         if not is_known_browser(self.request, user.get_username()) and factor.pause:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth import SESSION_KEY, get_user, logout
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import UpdateError
@@ -113,27 +113,26 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
     }
     try:
         with transaction.atomic():
-            hold(user)
+            hold(user.pk)
             request.session.save()  # a new session has no row yet
             SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)
     except UpdateError:
         raise SessionInterrupted("This session was ended while it was used.") from None
 
 
-def hold(user: Any) -> None:
-    """Lock a user's row until the end of the transaction. Who sets a password, which takes a moment and saves the whole
-    row, who begins a session, and who suspends, signs out, or sets another password, wait for each other. Rows that
-    refer to the user do not.
+def hold(pk: int) -> None:
+    """Lock a user's row until the end of the transaction. Who sets a password, begins a session, suspends, signs out,
+    invites or accepts waits for the others. Rows that refer to the user don't wait.
     """
-    User.objects.select_for_update(no_key=True).filter(pk=user.pk).values("pk").first()
+    User.objects.select_for_update(no_key=True).filter(pk=pk).values("pk").first()
 
 
-def hold_signed_in(request: HttpRequest) -> bool:
-    """Hold the request's user as stored now, and return whether that user is still signed in with this session."""
-    hold(request.user)
+def hold_signed_in(request: HttpRequest, password: str) -> bool:
+    """Hold the request's user, and return whether this session and the stored password are still theirs."""
+    user: Any = request.user
+    hold(user.pk)
     is_there = request.session.exists(request.session.session_key or "")
-    request.user = get_user(request)
-    return is_there and request.user.is_authenticated
+    return is_there and User.objects.filter(pk=user.pk, is_active=True, password=password).exists()
 
 
 def live_sessions(user: User) -> models.QuerySet[SignedInSession]:
@@ -149,7 +148,7 @@ def live_sessions(user: User) -> models.QuerySet[SignedInSession]:
 
 def sign_out(user: User, keep: str | None = None) -> int:
     """End a user's sessions except the one to keep, and return how many they were. In a transaction."""
-    hold(user)
+    hold(user.pk)
     listed = SignedInSession.objects.filter(user=user)
     unlisted = [
         session.pk

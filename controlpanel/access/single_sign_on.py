@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import SuspiciousOperation
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -26,6 +26,7 @@ from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthen
 from audit.models import AuditEvent, Outcome
 from audit.recording import write
 from controlpanel.access.roles import ROLES
+from controlpanel.access.sessions import hold
 from controlpanel.models import Identity, Invitation
 from core.acting import Actor, Door, note
 from core.http import client_address
@@ -145,7 +146,6 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
             raise SuspiciousOperation("The token never expires.")
         return claims
 
-    @transaction.atomic
     def get_or_create_user(self, access_token: str, id_token: str, payload: dict[str, Any]) -> User:
         """Return the user that the claims are about, with the roles that they give.
 
@@ -156,10 +156,21 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         # Whether an address is verified is said beside it.
         address = found if "email" in found else payload
         claims = payload | found | {name: address.get(name) for name in ("email", "email_verified")}
+        try:
+            return self._user_of(payload, claims)
+        except IntegrityError:  # another request of the same person was faster
+            return self._user_of(payload, claims)
+
+    @transaction.atomic
+    def _user_of(self, payload: dict[str, Any], claims: dict[str, Any]) -> User:
         roles = roles_by(claims)
         identity = Identity.objects.select_related("user").filter(issuer=payload["iss"], subject=payload["sub"]).first()
         user = identity.user if identity else self._user_with_address(claims)
+        if user is not None:
+            hold(user.pk)
+            user = User.objects.filter(pk=user.pk).first()  # as others have left it
         if user is None:
+            identity = None
             if not roles:
                 raise SignInRefused(NO_ACCOUNT if roles is None else NO_ROLE)
             user = self._new_user(claims)

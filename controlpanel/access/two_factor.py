@@ -67,8 +67,11 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _page(request, _device(request, SecondFactor.objects.all()))
     if request.POST.get("act") == "begin":
-        SecondFactor.objects.filter(user=request.user, confirmed=False).delete()
-        device, _ = SecondFactor.objects.get_or_create(user=request.user)
+        with transaction.atomic():
+            # Locked, or it would also be deleted when another session confirms it meanwhile.
+            for begun in SecondFactor.objects.select_for_update().filter(user=request.user, confirmed=False):
+                begun.delete()
+            device, _ = SecondFactor.objects.get_or_create(user=request.user)
         request.session[BEGUN] = _mark(device)
         return redirect("second_factor")
     with transaction.atomic():

@@ -21,11 +21,13 @@ class OwnPasswordView(PasswordChangeView):
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
 
-    @transaction.atomic
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if hold_signed_in(request):
-            return super().post(request, *args, **kwargs)
-        logout(request)
+    def form_valid(self, form: Any) -> HttpResponse:
+        compared_with = form.user.password
+        form.save(commit=False)
+        with transaction.atomic():
+            if hold_signed_in(self.request, compared_with):
+                return super().form_valid(form)
+        logout(self.request)
         return redirect("admin:password_change")  # by way of the sign-in
 
 

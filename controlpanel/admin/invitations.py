@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget
 from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.invitations import invite, is_mailed, link_of, renew, revoke
 from controlpanel.access.roles import DESCRIPTIONS
+from controlpanel.access.sessions import hold
 from controlpanel.models import Invitation
 from controlpanel.tasks import send_invitations
 from core.acting import SHOWN_ONCE, note
@@ -90,11 +91,13 @@ class InvitesMixin(PanelAdmin):
         }
         return TemplateResponse(request, "controlpanel/invite.html", context)
 
+    @transaction.atomic
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         invitation = self._invitation(request, pk)
         renew(invitation, signed_in_user(request), _origin(request))
         return self._after(request, invitation)
 
+    @transaction.atomic
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         invitation = self._invitation(request, pk)
         revoke(invitation, signed_in_user(request))
@@ -118,9 +121,10 @@ class InvitesMixin(PanelAdmin):
         return TemplateResponse(request, "controlpanel/invitation_link.html", context)
 
     def _invitation(self, request: HttpRequest, pk: int) -> Invitation:
-        invitation = Invitation.objects.select_related("user").filter(user=pk).first()
         if not self.has_change_permission(request):
             raise PermissionDenied
+        hold(pk)  # as who accepts it does
+        invitation = Invitation.objects.select_related("user").filter(user=pk).first()
         if invitation is None:
             raise Http404
         if not may_change(request.user, invitation.user):

@@ -281,7 +281,6 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
             else:
                 messages.warning(request, f"{user} has no active API tokens.")
 
-    @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         user = self.get_object(request, unquote(id))
         if user == request.user:

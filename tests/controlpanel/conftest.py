@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -219,3 +219,27 @@ def console(monkeypatch: pytest.MonkeyPatch) -> StringIO:
             if handler.name == "console":
                 monkeypatch.setattr(handler, "stream", written)
     return written
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[object]]:
+    """What another request does just before a row is locked for the first time, as one that had it locked before; or,
+    with ``at``, just before that method is called for the first time.
+    """
+
+    def meanwhile(
+        act: Callable[[], object], at: tuple[Any, str] = (QuerySet, "select_for_update"), of: Any = None
+    ) -> list[object]:
+        done: list[object] = []
+        method = getattr(*at)
+
+        def late(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not done and of in (None, getattr(self, "model", None)):
+                done.append("begun")
+                done.append(act())
+            return method(self, *args, **kwargs)
+
+        monkeypatch.setattr(*at, late)
+        return done
+
+    return meanwhile

@@ -2,26 +2,29 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported, and then named as parameters
 
-from collections.abc import Callable
+from io import StringIO
 from threading import Barrier, Event, Thread
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEvent
 from controlpanel.access.invitations import invite, link_of
+from controlpanel.access.passwords import PasswordHasher
 from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import UserAdmin
+from controlpanel.models import SecondFactor
 from core.admin.edit_conflicts import EditConflictMixin
 from json_api.models import Token, Webhook
 from operations.actions import ReadOnlyMixin
+from tests.controlpanel.access.test_sign_in import app_code, try_to_sign_in
 from tests.controlpanel.conftest import text_of
 from tests.json_api.conftest import make_tool
 
@@ -34,6 +37,7 @@ ACTS = {
     "auth_user_change": {"username": "mia", "is_staff": "on", "is_active": "on"},
 }
 RESTORE = "auth_user_restore"
+WHILE_HASHING = User, "set_password"
 
 
 @pytest.fixture
@@ -48,26 +52,6 @@ def inside(mia) -> Browser:
     browser = Browser()
     assert browser.post(reverse("admin:login"), {"username": "mia", "password": OLD}).status_code == 302
     return browser
-
-
-@pytest.fixture
-def meanwhile(monkeypatch) -> Callable[[Callable[[], object]], list[object]]:
-    """What is done just before a row is locked for the first time: by somebody who had locked it before."""
-
-    def meanwhile(act: Callable[[], object]) -> list[object]:
-        done: list[object] = []
-        lock = QuerySet.select_for_update
-
-        def late(rows, *args, **kwargs):
-            if not done:
-                done.append("begun")
-                done.append(act())
-            return lock(rows, *args, **kwargs)
-
-        monkeypatch.setattr(QuerySet, "select_for_update", late)
-        return done
-
-    return meanwhile
 
 
 def set_own(browser: Browser) -> object:
@@ -91,7 +75,7 @@ def assert_stays(act: str, user: User, inside: Browser) -> None:
 
 @pytest.mark.parametrize("act", ACTS)
 def test_what_an_administrator_did_to_a_user_outlasts_the_own_new_password(act, mia, inside, admin_client, meanwhile):
-    done = meanwhile(lambda: act_on(mia, act, admin_client))
+    done = meanwhile(lambda: act_on(mia, act, admin_client), at=WHILE_HASHING)
     answer = set_own(inside)
     assert done and answer.status_code == 302
     assert_stays(act, mia, inside)
@@ -101,7 +85,7 @@ def test_what_an_administrator_did_to_a_user_outlasts_the_own_new_password(act, 
 def test_it_outlasts_another_administrators_new_password(act, mia, admin_client, make_user, meanwhile):
     second = Browser()
     second.force_login(User.objects.create_superuser("second"))
-    done = meanwhile(lambda: act_on(mia, act, admin_client))
+    done = meanwhile(lambda: act_on(mia, act, admin_client), at=WHILE_HASHING)
     act_on(mia, "auth_user_password_change", second)
     mia.refresh_from_db()
     assert done and mia.check_password(OTHER)
@@ -109,19 +93,6 @@ def test_it_outlasts_another_administrators_new_password(act, mia, admin_client,
     assert mia.is_superuser is (act != "auth_user_change")
     changed = AuditEvent.objects.filter(verb="changed", actor="second").values_list("changes", flat=True)
     assert [*changed] == [[["Password", "", "changed"]]]
-
-
-def test_a_user_who_was_suspended_while_accepting_does_not_get_in(admin_user, admin_client, meanwhile):
-    role = Group.objects.get(name="Operator")
-    invitation = invite(email="new@example.com", role=role, inviter=admin_user, origin="http://testserver")
-    browser = Browser()
-    page = browser.get(link_of(invitation), follow=True).redirect_chain[-1][0]
-    done = meanwhile(lambda: act_on(invitation.user, "auth_user_suspend", admin_client))
-    fields = {"first_name": "New", "new_password1": NEW, "new_password2": NEW}
-    refused = browser.post(page, fields)
-    invitation.user.refresh_from_db()
-    assert done and not invitation.user.is_active and not invitation.user.has_usable_password()
-    assert refused.status_code == 404 and "This link does not work" in text_of(refused)
 
 
 def test_a_token_that_is_revoked_while_its_page_is_saved_stays_revoked(admin_user, admin_client, meanwhile):
@@ -177,11 +148,132 @@ def test_who_is_signed_out_amid_a_request_is_told_that_it_may_have_been_done(mia
     assert "You were signed out while" in text_of(answer) and "Nothing was changed" not in text_of(answer)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"old_password": "a guess"}, {"new_password2": "a slip"}, {"new_password1": "short"}]
+)
+def test_what_is_wrong_is_said_where_a_second_factor_is_required(wrong, mia, inside, settings):
+    factor = SecondFactor.objects.create(user=mia, confirmed=True)
+    assert try_to_sign_in(inside, password=OLD, code=app_code(factor)).status_code == 302
+    settings.REQUIRE_SECOND_FACTOR = True
+    fields = {"old_password": OLD, "new_password1": NEW, "new_password2": NEW} | wrong
+    refused = inside.post(reverse("admin:password_change"), fields)
+    assert refused.status_code == 200 and refused.context["form"].errors
+
+
+@pytest.mark.parametrize("page", ["own", "another's", "refused"])
+def test_nobody_waits_for_a_lock_while_a_password_is_hashed(page, mia, inside, admin_client, monkeypatch):
+    depth, seen = len(connection.savepoint_ids), []
+
+    def noting(slow):
+        def noted(self, *args, **kwargs):
+            seen.append(len(connection.savepoint_ids) - depth)
+            return slow(self, *args, **kwargs)
+
+        return noted
+
+    for name in ("set_password", "check_password"):
+        monkeypatch.setattr(User, name, noting(getattr(User, name)))
+    if page == "another's":
+        act_on(mia, "auth_user_password_change", admin_client)
+    else:
+        fields = {"old_password": OLD, "new_password1": NEW, "new_password2": "" if page == "refused" else NEW}
+        inside.post(reverse("admin:password_change"), fields)
+    assert seen and not any(seen)
+
+
+def test_a_sign_in_stores_no_password_though_the_iterations_were_raised(mia, settings, monkeypatch):
+    settings.PASSWORD_HASHERS = ["controlpanel.access.passwords.PasswordHasher"]
+    monkeypatch.setattr(PasswordHasher, "iterations", 1000)
+    mia.set_password(OLD)
+    mia.save()
+    monkeypatch.setattr(PasswordHasher, "iterations", 3000)
+    hardened = []
+    monkeypatch.setattr(PasswordHasher, "harden_runtime", lambda *args: hardened.append(args[1]))
+    facts = {"username": "mia", "password": OLD}
+    assert Browser().post(reverse("admin:login"), facts).status_code == 302
+    assert User.objects.get(pk=mia.pk).password == mia.password
+    assert not hardened
+    Browser().post(reverse("admin:login"), facts | {"password": "a guess"})
+    assert hardened == ["a guess"], "it takes as long as for a user who does not exist"
+
+
+def test_who_is_suspended_while_a_terminal_asks_for_the_password_stays_suspended(mia, admin_client, monkeypatch):
+    answers = iter(["a slip of the hand", NEW, "short", "short", NEW, NEW])
+
+    def ask(prompt: str) -> str:
+        User.objects.filter(pk=mia.pk).update(is_active=False, is_superuser=False)
+        return next(answers)
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    said, wrong = StringIO(), StringIO()
+    call_command("changepassword", "mia", stdout=said, stderr=wrong)
+    mia.refresh_from_db()
+    assert (mia.is_active, mia.is_superuser, mia.check_password(NEW)) == (False, False, True)
+    assert "The password of mia is changed." in said.getvalue()
+    assert "The passwords are not the same." in wrong.getvalue() and "too short" in wrong.getvalue()
+
+
+@pytest.mark.parametrize(("name", "words"), [("nobody", "does not exist"), ("mia", "Nothing was changed")])
+def test_a_terminal_says_what_it_did_not_do(name, words, mia, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "short")
+    with pytest.raises(CommandError, match=words):
+        call_command("changepassword", name, stderr=StringIO())
+
+
+def test_a_second_factor_that_is_confirmed_meanwhile_is_not_begun_again(mia, inside, meanwhile):
+    inside.post(reverse("second_factor"), {"act": "begin"})
+    done = meanwhile(lambda: SecondFactor.objects.update(confirmed=True), of=SecondFactor)
+    other = Browser()
+    other.force_login(mia)
+    other.post(reverse("second_factor"), {"act": "begin"})
+    assert done and SecondFactor.objects.get().confirmed
+
+
+def test_who_signs_in_as_their_second_factor_is_removed_gets_in(mia, meanwhile):
+    SecondFactor.objects.create(user=mia, confirmed=True)
+    done = meanwhile(lambda: SecondFactor.objects.all().delete())
+    facts = {"username": "mia", "password": OLD, "code": "123456"}
+    assert Browser().post(reverse("admin:login"), facts).status_code == 302
+    assert done
+
+
+@pytest.fixture
+def invitation(admin_user):
+    role = Group.objects.get(name="Operator")
+    return invite(email="new@example.com", role=role, inviter=admin_user, origin="http://testserver")
+
+
+@pytest.fixture
+def accept(invitation):
+    """Accept the invitation in the browser in which its link was opened before."""
+    browser = Browser()
+    page = browser.get(link_of(invitation), follow=True).redirect_chain[-1][0]
+    fields = {"first_name": "New", "new_password1": NEW, "new_password2": NEW}
+    return lambda: browser.post(page, fields)
+
+
+@pytest.mark.parametrize("act", ["resend", "revoke"])
+def test_an_invitation_that_was_accepted_meanwhile_does_not_come_back(act, invitation, accept, admin_client, meanwhile):
+    done = meanwhile(accept)
+    late = admin_client.post(reverse(f"admin:auth_user_{act}", args=[invitation.user_id]))
+    assert done[1].status_code == 302 and late.status_code == 404
+
+
+@pytest.mark.parametrize("act", ["auth_user_suspend", "auth_user_resend", "auth_user_revoke"])
+def test_who_accepts_while_the_invitation_ends_does_not_get_in(act, invitation, accept, admin_client, meanwhile):
+    done = meanwhile(lambda: admin_client.post(reverse(f"admin:{act}", args=[invitation.user_id])))
+    refused = accept()
+    assert done and refused.status_code == 404 and "This link does not work" in text_of(refused)
+    user = User.objects.filter(pk=invitation.user_id).first()
+    assert (user is None) is (act == "auth_user_revoke")
+    assert user is None or not user.has_usable_password()
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_at_the_very_moment_waits_for_the_password_and_then_counts(act, mia, inside, admin_client, monkeypatch):
-    hashed, acting = User.set_password, []
+    save, acting = User.save, []
     begun = Event()
 
     def act_now() -> None:
@@ -189,15 +281,15 @@ def test_an_act_at_the_very_moment_waits_for_the_password_and_then_counts(act, m
         act_on(mia, act, admin_client)
         connection.close()
 
-    def slow(self, *args):
-        hashed(self, *args)
+    def slow(self, *args, **kwargs):
+        save(self, *args, **kwargs)
         if not acting:
             acting.append(Thread(target=act_now))
             acting[0].start()
             begun.wait()
             acting[0].join(0.5)
 
-    monkeypatch.setattr(User, "set_password", slow)
+    monkeypatch.setattr(User, "save", slow)
     assert set_own(inside).status_code in {302, 400}  # whose session ended before the answer
     acting[0].join()
     mia.refresh_from_db()
