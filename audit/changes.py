@@ -1,6 +1,6 @@
 """What a save changed, as labels with the values before and after. A secret is only said to have changed."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from django.db import models
@@ -31,9 +31,7 @@ LABELS = {
 Change = tuple[str, str, str]
 
 
-def changes_between(
-    before: models.Model | None, after: models.Model, only: Container[str] | None = None
-) -> list[Change]:
+def changes_between(before: models.Model | None, after: models.Model, only: Set[str] | None = None) -> list[Change]:
     """Return the changed columns of a row; of a new one (``before`` is ``None``) those that it was given.
 
     Args:
@@ -41,7 +39,11 @@ def changes_between(
     """
     found: list[Change] = []
     for field in after._meta.concrete_fields:
-        if field.primary_key or field.name in DERIVED or (only is not None and field.name not in only):
+        if (
+            field.primary_key
+            or field.name in DERIVED
+            or (only is not None and only.isdisjoint({field.name, field.attname}))
+        ):
             continue
         old = None if before is None else getattr(before, field.attname)
         new = getattr(after, field.attname)

@@ -1,5 +1,6 @@
 """What happens around ``migrate``: which databases this release can work with."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,23 +15,32 @@ from django.db.migrations.operations import RunPython
 
 from core.acting import Actor, Door, acting
 
+logger = logging.getLogger(__name__)
+
 BEFORE_1_0 = (
     "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder "
-    "var/demo "
-    "and start again. Otherwise use an empty database."
+    "var/demo and start again. Otherwise use an empty database."
 )
+OF_LATER = "The database is of a later release, which this one works with too. Nothing is migrated."
 
 
 def require_known_history(using: str, **kwargs: object) -> None:
-    """Make sure that every migration that the database has had is one of this release.
+    """Make sure that this release can work with what the database has had of its own apps' migrations.
+
+    One that has had all of this release, and others, is of a later one: this release was rolled back to.
 
     Raises:
-        CommandError: the panel's own apps have had others: those of a version before 1.0.
+        CommandError: it lacks some, and has others: those of a version before 1.0.
     """
     own = {config.label for config in installed.get_app_configs() if Path(config.path).parent == settings.BASE_DIR}
     loader = MigrationLoader(connections[using], ignore_no_migrations=True)
-    if any(label in own and (label, name) not in loader.disk_migrations for label, name in loader.applied_migrations):
+    applied = {key for key in loader.applied_migrations if key[0] in own}
+    ours = {key for key in loader.disk_migrations if key[0] in own}
+    if applied <= ours:
+        return
+    if not ours <= applied:
         raise CommandError(BEFORE_1_0)
+    logger.warning(OF_LATER)
 
 
 def is_up_to_date(model: type[models.Model], apps: Any) -> bool:

@@ -1,8 +1,9 @@
 """What an administrator should change about this panel's configuration: each with the reason, and with what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -137,10 +138,22 @@ def _on_addresses() -> Iterator[Advice]:
             "Use rediss://, or a Redis in a private network.",
         )
     encrypted = settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL
-    if settings.EMAIL_HOST_PASSWORD and not encrypted and is_public(settings.EMAIL_HOST):
+    if settings.NOTIFICATIONS["MAIL_SERVER"] and not encrypted and is_public(settings.EMAIL_HOST or ""):
+        carried = "its password, invitations" if settings.EMAIL_HOST_PASSWORD else "invitations"
         yield Advice(
-            "EMAIL_URL is an smtp:// address: its password and invitations cross the internet unencrypted.",
+            f"EMAIL_URL is an smtp:// address: {carried} and reports' links cross the internet unencrypted.",
             "Use smtp+tls:// or smtp+ssl://.",
+        )
+    yield from _on_database(settings.DATABASES["default"])
+
+
+def _on_database(database: Mapping[str, Any]) -> Iterator[Advice]:
+    required = database.get("OPTIONS", {}).get("sslmode") in {"require", "verify-ca", "verify-full"}
+    if "postgresql" in database["ENGINE"] and not required and is_public(database["HOST"] or ""):
+        yield Advice(
+            "DATABASE_URL does not require encryption: where the server offers none, its password and all that is "
+            "stored cross the internet unencrypted.",
+            "Add ?sslmode=verify-full to it, or ?sslmode=require where the server's certificate can't be verified.",
         )
 
 

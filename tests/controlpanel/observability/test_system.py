@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
+from environ import Env
 
 from controlpanel.models import Installation, secret_key_mark
 from controlpanel.observability import advice, system
@@ -129,7 +130,8 @@ def test_a_setting_that_should_change_is_named(rf, well_configured, name, value,
         ("SENTRY_DSN", "http://key@8.8.8.8/1", "SENTRY_DSN is an http:// address"),
         ("HUEY", {"connection": {"url": "redis://:pw@queue.example.com:6379/0"}}, "QUEUE_URL is a redis:// address"),
         ("HUEY", {"connection": {"url": "redis://8.8.8.8"}}, "QUEUE_URL is a redis:// address"),
-        ("EMAIL_HOST", "mail.example.com", "EMAIL_URL is an smtp:// address"),
+        ("EMAIL_HOST", "mail.example.com", "EMAIL_URL is an smtp:// address: its password, invitations and"),
+        ("EMAIL_HOST", "8.8.8.8", "EMAIL_URL is an smtp:// address: its password, invitations and"),
     ],
 )
 def test_what_crosses_the_internet_in_clear_is_named_without_its_secrets(rf, well_configured, name, value, sentence):
@@ -151,7 +153,6 @@ def test_what_crosses_the_internet_in_clear_is_named_without_its_secrets(rf, wel
         ("HUEY", {"connection": {"url": "redis://[fd12::7]:6379"}}),
         ("HUEY", {"connection": {"host": "db.example.com"}}),
         ("EMAIL_HOST", "10.0.0.7"),
-        ("EMAIL_HOST_PASSWORD", ""),
         ("EMAIL_USE_TLS", True),
         ("EMAIL_USE_SSL", True),
     ],
@@ -162,6 +163,31 @@ def test_what_is_encrypted_or_stays_in_a_private_network_is_not(rf, well_configu
     well_configured.EMAIL_HOST = "mail.example.com" if name.startswith("EMAIL_") else "localhost"
     setattr(well_configured, name, value)
     assert sentences(rf) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("postgres://panel:pw@db.example.com/panel", True),
+        ("postgres://panel:pw@8.8.8.8/panel?sslmode=prefer", True),
+        ("postgres://panel:pw@db.example.com/panel?sslmode=disable", True),
+        ("postgres://panel:pw@db.example.com/panel?sslmode=require", False),
+        ("postgres://panel:pw@db.example.com/panel?sslmode=verify-full", False),
+        ("postgres://panel:pw@10.0.0.7/panel", False),
+        ("postgres://panel:pw@postgres.railway.internal/panel", False),
+        ("postgres:///panel", False),
+        ("sqlite:////data/panel.sqlite3", False),
+    ],
+)
+def test_a_database_that_may_be_reached_in_clear_is_named(address, named):
+    said = [item.sentence for item in advice._on_database(Env.db_url_config(address))]
+    assert [sentence.partition(":")[0] for sentence in said] == ["DATABASE_URL does not require encryption"] * named
+    assert "pw" not in " ".join(said)
+
+
+def test_a_mail_server_without_a_password_has_invitations(rf, well_configured):
+    well_configured.EMAIL_HOST, well_configured.EMAIL_HOST_PASSWORD = "relay.example.com", ""
+    assert "EMAIL_URL is an smtp:// address: invitations and reports' links cross" in sentences(rf)
 
 
 def test_a_proxy_that_is_not_counted_is_named(rf, well_configured):
