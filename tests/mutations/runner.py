@@ -79,7 +79,8 @@ def main(*words: str) -> int:
         say(f"{len(chosen)} mutations of {len(tests)} tests. First, the tests of the code as it is.")
         code, ended = run_tests(tree, *tests)
         if code:
-            say("They do not pass: ./run test " + " ".join(f"tests/{test}" for test in tests))
+            failed = sorted(test for how, test in ended if how == "FAILED") or tests
+            say("They do not pass: ./run test " + " ".join(f"tests/{test}" for test in failed))
             return 1
         outcomes = set()
         for mutation in chosen:
