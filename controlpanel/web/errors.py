@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -35,7 +35,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         404,
         "Page not found",
         "It may have been deleted, its address may be wrong, or it belongs to a client that you don't manage.",
-        "Go to the dashboard, and find it in its list.",
+        "Go to Home, and find it in its list.",
     )
 
 
@@ -54,8 +54,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         sentence = "You were signed out while the panel processed this request. What you requested may have been done."
         remedy = "Sign in again, and look before you request it once more."
     else:
-        sentence = "The panel can't process this request. Nothing was changed."
-        remedy = "Go to the dashboard, and follow its links."
+        is_ours = type(exception) is BadRequest
+        why = str(exception) if is_ours else "The panel can't process this request."
+        sentence = f"{why} Nothing was changed."
+        remedy = "Go to Home, and follow its links."
     return error_page(request, 400, "Request rejected", sentence, remedy)
 
 

@@ -68,7 +68,7 @@ class PanelAdmin(ModelAdmin):
     ) -> tuple[models.QuerySet[Any], bool]:
         """Lists, fields that complete a name, and the search of every page ask this."""
         if len(search_term) > MAX_TERM:
-            raise BadRequest("The text to search for is too long.")
+            raise BadRequest(f"The text to search for is too long: it can have {MAX_TERM} characters at most.")
         return super().get_search_results(request, queryset, search_term)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from core.admin.base import MAX_TERM
-from tests.controlpanel.conftest import make_world
+from tests.controlpanel.conftest import make_world, text_of
 
 ADDRESSES = [
     reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") + "?q="
@@ -29,5 +29,6 @@ def test_a_text_that_is_too_long_is_refused_and_no_error(address, admin_client, 
     assert ADDRESSES and COMPLETED
     for text in ("x" * 100_000, "%25" * 30_000, "x+" * 50_000, "ü" * 40_000):
         assert admin_client.get(address + text).status_code == 400
+    assert "it can have 1000 characters at most" in text_of(admin_client.get(address + "x" * 1001))
     assert admin_client.get(address + "%25" * MAX_TERM).status_code == 200
     assert admin_client.get(address + "ü" * MAX_TERM).status_code == 200
