@@ -6,7 +6,8 @@ one market that crashed together, as after a reboot of their host, would each wa
 are recovered first, all of them, and then started.
 
 However many workers look at once, one of them claims a bot, by a conditional UPDATE in the transaction that submits its
-operation.
+operation. What was read before is read again in that transaction: by then the operation's lock keeps out who would stop
+the bot, and the claim who would turn its policy off.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,7 +59,7 @@ def restart_crashed(now: datetime | None = None) -> None:
 
     for (_, kind), bots in groupby(sorted(due, key=of_batch), of_batch):
         if kind:
-            _submit(kind, list(bots))
+            _submit(kind, list(bots), now)
 
 
 def _next_kind(bot: Bot) -> str:
@@ -76,9 +77,14 @@ def _on_bot() -> OperationQuerySet:
     ).order_by("-pk")
 
 
-def _crashed(now: datetime) -> list[Any]:
-    """Return the bots that have crashed and should run: nobody stopped or paused them, and no order is in doubt."""
-    last = _on_bot().filter(kind__in=_WANTED | _UNWANTED)
+def _crashed(now: datetime, apart_from: Sequence[int] = ()) -> list[Any]:
+    """Return the bots that have crashed and should run: nobody stopped or paused them, and no order is in doubt.
+
+    Args:
+        apart_from: the operations that were just requested for this, which are no reason to leave a bot alone.
+    """
+    others = _on_bot().exclude(pk__in=apart_from)
+    last = others.filter(kind__in=_WANTED | _UNWANTED)
     polled_lately = now - timedelta(seconds=settings.FLEET["STALE"])
     bots = (
         Bot.objects.filter(
@@ -93,7 +99,7 @@ def _crashed(now: datetime) -> list[Any]:
         )
         .exclude(client__status=ClientStatus.OFFBOARDED)
         .exclude(Exists(OrphanedOrders.objects.unresolved().filter(deployment__bot=OuterRef("pk"))))
-        .exclude(Exists(_on_bot().active().exclude(kind__in=OBSERVING_OPERATIONS)))
+        .exclude(Exists(others.active().exclude(kind__in=OBSERVING_OPERATIONS)))
         .annotate(
             last_wish=Subquery(last.values("pk")[:1]),
             last_act=Subquery(_by_people().values("pk")[:1]),
@@ -163,19 +169,29 @@ def _schedule(bot: Any, restarts: int, now: datetime) -> None:
         row.update(restart_due_at=now + wait)
 
 
-@transaction.atomic
-def _submit(kind: str, bots: Sequence[Any]) -> None:
-    """Claim bots of one server and submit the operation: for several, as after a reboot of its host, as one batch."""
-    claimed = [bot for bot in bots if _claim(bot)]
-    if len(claimed) > 1:
-        reason = f"{claimed[0].deployment.server}: restart after a crash"
-        batch_request(kind=kind, subjects=claimed, options=AUTOMATIC, reason=reason)
-        return
-    for bot in claimed:
-        try:
-            operation_request(kind=kind, subject=bot, options=AUTOMATIC)
-        except Problem:  # it is not possible any more; the next look decides again
-            continue
+def _submit(kind: str, bots: Sequence[Any], now: datetime) -> None:
+    """Claim bots of one server and submit the operation, for those alone that still should run once it is locked."""
+    while bots:
+        with transaction.atomic():
+            requested = _request(kind, [bot for bot in bots if _claim(bot)])
+            should_run = {(bot.pk, bot.last_wish) for bot in _crashed(now, apart_from=requested)}
+            still = [bot for bot in bots if (bot.pk, bot.last_wish) in should_run]
+            if still == bots:
+                return
+            transaction.set_rollback(True)
+        bots = still
+
+
+def _request(kind: str, bots: Sequence[Any]) -> list[int]:
+    """Request the operation: for several bots, as after a reboot of their host, as one batch. Return what was."""
+    if len(bots) > 1:
+        reason = f"{bots[0].deployment.server}: restart after a crash"
+        batch = batch_request(kind=kind, subjects=bots, options=AUTOMATIC, reason=reason)
+        return list(batch.operations.values_list("pk", flat=True))
+    try:
+        return [operation_request(kind=kind, subject=bot, options=AUTOMATIC).pk for bot in bots]
+    except Problem:  # it is not possible any more; the next look decides again
+        return []
 
 
 def _claim(bot: Bot) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import Client
 from bots.models import Bot, BotState, Deployment, EmergencyStop, RestartPolicy, StopScope
 from bots.monitoring.poll import poll_server
 from bots.operations import restarts
@@ -158,7 +159,7 @@ def test_several_workers_start_it_once(make_crashed, now, monkeypatch):
     make_crashed()
     look(now)
     seen_by_both = restarts._crashed(now + MINUTE / 4)
-    monkeypatch.setattr(restarts, "_crashed", lambda at: seen_by_both)
+    monkeypatch.setattr(restarts, "_crashed", lambda at, apart_from=(): seen_by_both)
     look(now + MINUTE)
     Operation.objects.filter(kind="start").update(state=State.FAILED)  # so that no lock hides a second one
     look(now + MINUTE)
@@ -291,6 +292,83 @@ def test_a_bot_that_somebody_works_on_is_left_to_them(make_crashed, now):
     look(now)
     look(now + MINUTE)
     assert not starts()
+
+
+# --- what happens between its look and its request ---
+
+
+def stop_by_emergency(bot):
+    EmergencyStop.objects.declare(scope=StopScope.CLIENT, client=bot.client, requested_by=None)
+
+
+MEANWHILE = {
+    "stopped": lambda bot: wish(bot, "stop"),
+    "stopped in vain": lambda bot: wish(bot, "stop", State.FAILED),
+    "recovered": lambda bot: wish(bot, "recover"),
+    "paused": lambda bot: wish(bot, "pause"),
+    "archived": lambda bot: wish(bot, "archive"),
+    "being stopped": lambda bot: operation_request(kind="stop", subject=bot),
+    "its restart was canceled": lambda bot: wish(bot, "start", State.CANCELLED, options=AUTOMATIC),
+    "its policy is off": lambda bot: Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.NEVER),
+    "an emergency stop": stop_by_emergency,
+    "its client is offboarded": lambda bot: Client.objects.filter(pk=bot.client_id).update(status="offboarded"),
+    "its orders are in doubt": lambda bot: bot.deployment.orphaned_orders.create(reason="They may be open."),
+}
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Do something right before a function of the restarts is called for the first time."""
+
+    def arrange(seam, act):
+        acts, original = [act], getattr(restarts, seam)
+
+        def call(*args, **facts):
+            while acts:
+                acts.pop()()
+            return original(*args, **facts)
+
+        monkeypatch.setattr(restarts, seam, call)
+
+    return arrange
+
+
+@pytest.mark.parametrize("seam", ["_next_kind", "_claim", "operation_request"])
+@pytest.mark.parametrize("event", MEANWHILE)
+def test_what_somebody_did_since_the_look_is_respected(event, seam, make_crashed, now, meanwhile):
+    bot = make_crashed()
+    look(now)
+    meanwhile(seam, lambda: MEANWHILE[event](bot))
+    look(now + MINUTE)
+    assert not Operation.objects.active().filter(kind="start").exists()
+
+
+@pytest.mark.parametrize("seam", ["_next_kind", "_claim", "batch_request"])
+@pytest.mark.parametrize("event", [event for event in MEANWHILE if event[:2] not in {"an", "it"}])
+def test_of_a_host_only_what_somebody_acted_on_stays_down(event, seam, make_crashed, now, meanwhile):
+    bots = [make_crashed(f"Bot {number}", trading_pair=f"C{number}-USDT") for number in range(4)]
+    look(now)
+    meanwhile(seam, lambda: MEANWHILE[event](bots[1]))
+    look(now + MINUTE)
+    assert [start.subject for start in starts()] == [bots[0], *bots[2:]]
+    assert Batch.objects.get().size == 3
+
+
+def test_a_recovery_before_a_restart_is_not_requested_either(make_crashed, now, meanwhile):
+    bots = [make_crashed(f"Bot {number}") for number in range(2)]
+    look(now)
+    meanwhile("batch_request", lambda: [wish(bot, "stop") for bot in bots])
+    look(now + MINUTE)
+    assert not Operation.objects.filter(options__has_key="automatic").exists() and not Batch.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["refresh", "check_bot"])
+def test_looking_at_a_bot_meanwhile_is_no_reason_to_leave_it_down(kind, make_crashed, now, meanwhile):
+    bot = make_crashed()
+    look(now)
+    meanwhile("_claim", lambda: wish(bot, kind))
+    look(now + MINUTE)
+    assert len(starts()) == 1
 
 
 # --- not too often ---
