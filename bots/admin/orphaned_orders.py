@@ -17,7 +17,7 @@ def resolve(request: HttpRequest, orphaned_id: int) -> HttpResponse:
         raise PermissionDenied
     bot = orphaned.deployment.bot
     if orphaned.resolved_at is None and request.POST.get("version") != orphaned.version:
-        messages.warning(request, "More orders were found since you opened the page. Review them first.")
+        messages.warning(request, "More was found since you opened the page. Check these orders, then confirm.")
     elif orphaned.resolve(request.user):
         words = f"Marked the orders of {orphaned.deployment} as resolved. {orphaned.summary}"
         admin.site.get_model_admin(Bot).log_change(request, bot, words)

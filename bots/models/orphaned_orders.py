@@ -1,6 +1,7 @@
 """Orders that an instance left at its exchange, until a person has dealt with them."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -85,15 +86,23 @@ class OrphanedOrders(models.Model):
 
     @property
     def version(self) -> str:
-        """Identifies the orders that the confirming user was shown: changes with every order that is added later."""
-        names = "\n".join(sorted(order["client_order_id"] for order in self.orders))
-        return hashlib.sha256(names.encode()).hexdigest()[:16]
+        """Identifies what the confirming user was shown: changes with every order that is added later, and, as orders
+        may be unknown, with the record, its reason and the run of the bot.
+        """
+        names = sorted(order["client_order_id"] for order in self.orders)
+        shown = json.dumps([self.pk, self.reason, str(self.deployment.connected_at), names])
+        return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def resolve(self, user: AnyUser | None) -> bool:
-        """Record that the user has dealt with the orders as loaded here. Return false when orders were added meanwhile,
+        """Record that the user has dealt with the orders as loaded here. Return false when others were found meanwhile,
         or when another user was first.
         """
-        unresolved = OrphanedOrders.objects.unresolved().filter(pk=self.pk, orders=self.orders)
+        unresolved = OrphanedOrders.objects.unresolved().filter(
+            pk=self.pk,
+            orders=self.orders,
+            reason=self.reason,
+            deployment__connected_at=self.deployment.connected_at,
+        )
         with transaction.atomic():
             resolved = unresolved.update(resolved_at=timezone.now(), resolved_by=user)
             # What runs again may have orders.
