@@ -1,6 +1,6 @@
 """What the panel does with servers and profiles."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -90,6 +90,17 @@ class ReadControllers(ServerOperation):
 
 def server_group(server: Server) -> str:
     return f"server:{server.pk}"
+
+
+def address_of(server: Server) -> list[Any]:
+    """Return what a confirmation says of a server: which one it is, and where."""
+    return [server.pk, server.name, server.base_url]
+
+
+def profile_with(client: Client, keys: Iterable[ExchangeKey]) -> list[Any]:
+    """Return what a confirmation says of keys that are pushed: which values, and to which profile on which server."""
+    values = sorted((key.connector, key.fingerprint) for key in keys)
+    return [client.account_name, address_of(client.server), values]
 
 
 def owner(client_id: int) -> str:
@@ -196,6 +207,9 @@ class PushProfile(OperationType[Client]):
             "server signs in to each exchange with them. Running bots keep their old keys until they are redeployed."
         )
 
+    def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
+        return profile_with(subject, subject.keys.all())
+
     def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if not subject.keys.exists():
             yield NotPossibleNow(f"{subject} has no exchange key yet. Add one first.")
@@ -262,6 +276,9 @@ class RecreateProfile(OperationType[Client]):
             "keep their keys."
         )
 
+    def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
+        return profile_with(subject, subject.keys.all())
+
     def applies_to(self, subject: Client) -> bool:
         return subject.profile is not None and not subject.profile.adopted
 
@@ -294,6 +311,9 @@ class KeyOperation(OperationType[ExchangeKey]):
 
     def connector(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
         return subject.connector
+
+    def confirmed(self, subject: ExchangeKey, options: Mapping[str, Any]) -> list[Any]:
+        return profile_with(subject.client, [subject])
 
     def lock(self, subject: ExchangeKey) -> str:
         return lock_on(subject.client)

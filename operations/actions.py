@@ -23,6 +23,7 @@ from core.admin.live_pages import lead_to, redirect_to_login, wants_fragment
 from core.problems import Problem
 from operations import kinds
 from operations.batches import batch_request
+from operations.confirmations import FIELD, mark_of, what_changed
 from operations.kinds import OperationType
 from operations.models import Operation
 from operations.problems import NotPossibleNow, OperationActive
@@ -134,8 +135,9 @@ class OperatesMixin(PanelAdmin):
         objects: list[Any],
         back: str,
         form: forms.Form | None = None,
+        changed: str = "",
     ) -> HttpResponse:
-        """Show what the operation will do to each of the objects, and the form for its options."""
+        """Show what the operation will do to each of the objects, the form for its options, and what ``changed``."""
         subjects = self._subjects(objects, kind)
         blockers = {subject.pk: kind.blocker(subject) for subject in subjects}
         possible = [subject for subject in subjects if blockers[subject.pk] is None]
@@ -167,6 +169,8 @@ class OperatesMixin(PanelAdmin):
                     for subject in subjects[DETAILED:]
                 ],
                 "possible": possible,
+                "changed": changed,
+                "confirms": (FIELD, mark_of(kind, subjects, request.GET)),
                 "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
                 "in_dialog": in_dialog,
@@ -180,6 +184,8 @@ class OperatesMixin(PanelAdmin):
         to a page that shows it.
         """
         subjects = self._subjects(objects, kind)
+        if changed := what_changed(kind, subjects, request.GET, request.POST):
+            return self.confirm_view(request, kind, objects, back, changed=changed)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
         if form is not None and not form.is_valid():
             return self.confirm_view(request, kind, objects, back, form)

@@ -201,6 +201,12 @@ class OperationType(Generic[Subject]):
         """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
+    def confirmed(self, subject: Subject, options: Mapping[str, Any]) -> Any:
+        """Return what a confirmation is bound to, as JSON: what its page says of the subject, without what changes by
+        itself, such as states and balances. When it differs at the confirmation, the page is shown again.
+        """
+        return self.consequence(subject, options)
+
     def preview(self, subject: Subject, options: Mapping[str, Any]) -> Sequence[Any]:
         """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""
         return ()

@@ -150,6 +150,10 @@ class BotOperation(OperationType[Bot]):
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on
 
+    def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
+        instance = at_hand(subject)
+        return [instance.server_id, instance.profile, instance.connector, instance.trading_pair]
+
     def concurrency_group(self, subject: Bot) -> str:
         return server_group(subject.server)
 
@@ -185,6 +189,9 @@ class TradingOperation(BotOperation):
     """What makes a bot trade."""
 
     blocked_by_emergency_stop = True
+
+    def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
+        return [*super().confirmed(subject, options), at_hand(subject).config]
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         yield from stopped_by_emergency(subject)

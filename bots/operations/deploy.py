@@ -5,8 +5,10 @@ from typing import Any
 
 from django import forms
 
+from accounts.operations import address_of
 from bots.configuration.preview import Part, preview
 from bots.models import Bot, BotState
+from bots.models.deployment import DEFINING_FIELDS
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
     BotOperation,
@@ -85,6 +87,12 @@ class Deploy(TradingOperation):
 
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return planned_by(subject, options).connector
+
+    def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
+        planned = planned_by(subject, options)
+        keys = [key.fingerprint for key in subject.client.keys.all() if key.connector == planned.connector]
+        defined = [getattr(planned, name) for name in DEFINING_FIELDS]
+        return [*super().confirmed(subject, options), defined, address_of(planned.server), keys]
 
     def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
         return preview(planned_by(subject, options), subject.deployment)

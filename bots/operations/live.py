@@ -79,6 +79,10 @@ class ApplySettings(LiveOperation):
             f"about 10 seconds. {effect}" + (f" Not applied, because it requires a redeploy: {left}." if left else "")
         )
 
+    def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
+        changes = [row.change for row in subject.settings_to_apply()]
+        return [*super().confirmed(subject, options), subject.definition_mark, changes]
+
     def preview(self, subject: Bot, options: Mapping[str, Any]) -> list[Part]:
         return preview_live(subject)
 

@@ -1,0 +1,203 @@
+"""A confirmation is of what its page said: what changed since is shown first, and nothing is requested."""
+
+import re
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Client, ExchangeKey, Server
+from bots.models import Bot, BotState, Deployment
+from operations.models import Batch, Operation
+from tests.conftest import stored_key
+from tests.controlpanel.bots.test_bot_pages import pmm  # noqa: F401
+from tests.controlpanel.conftest import BOT, CLIENT, operate_url, text_of
+
+CHANGED = "changed since you opened this page. Check it and confirm again."
+
+
+class Page:
+    """A confirmation that was opened, as its browser sends it."""
+
+    def __init__(self, browser, address, opened):
+        self.browser, self.address = browser, address
+        self.fields = self.fields_of(opened)
+
+    def fields_of(self, response):
+        form = re.search(r'<form method="post"[^>]*class="panel".*?</form>', text_of(response), re.S)[0]
+        inputs = [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in re.findall(r"<input[^>]*>", form)]
+        sent = [entry for entry in inputs if entry["type"] != "checkbox" or entry["name"] == "bots"]
+        names = {entry["name"] for entry in sent}
+        return {name: [e.get("value", "") for e in sent if e["name"] == name] for name in names}
+
+    def confirm(self):
+        answer = self.browser.post(self.address, self.fields)
+        if answer.status_code == 200:
+            self.fields = self.fields_of(answer)
+        return answer
+
+
+@pytest.fixture
+def opened(admin_client):
+    """Open the confirmation of an operation on one object, or from the list on several."""
+
+    def open_page(kind, *rows, changelist=""):
+        if not changelist:
+            address = operate_url(rows[0], kind)
+            return Page(admin_client, address, admin_client.get(address))
+        address = reverse(f"{changelist}_changelist")
+        chosen = {"action": kind, ACTION_CHECKBOX_NAME: [row.pk for row in rows]}
+        return Page(admin_client, address, admin_client.post(address, chosen))
+
+    return open_page
+
+
+def other_server():
+    return Server.objects.create(name="Other", base_url="http://127.0.0.1:9", password="x")
+
+
+def replace_key():
+    key = ExchangeKey.objects.get(connector="bitmart")
+    key.set_values({"bitmart_api_key": "new", "bitmart_secret_key": "new", "bitmart_memo": "new"})
+    key.save()
+
+
+def save_bot(**facts):
+    bot = Bot.objects.order_by("pk").last()
+    for name, value in facts.items():
+        setattr(bot, name, value)
+    bot.save()
+
+
+def settings_are_saved():
+    save_bot(settings=Bot.objects.order_by("pk").last().settings | {"order_amount": 4800})
+
+
+OF_A_BOT = {
+    "its settings": settings_are_saved,
+    "its pair": lambda: save_bot(trading_pair="BTC-USDT"),
+    "its exchange": lambda: save_bot(connector="kucoin"),
+    "its server": lambda: save_bot(server=other_server()),
+    "its server's address": lambda: Server.objects.update(base_url="http://elsewhere.example.com"),
+    "its drawdown limit": lambda: save_bot(max_global_drawdown_quote=7),
+    "its name": lambda: save_bot(name="Renamed"),
+    "the client's account": lambda: Client.objects.update(account_name="client_other"),
+    "its key": replace_key,
+}
+OF_KEYS = {
+    "its server": lambda: Client.objects.update(server=other_server()),
+    "its server's address": OF_A_BOT["its server's address"],
+    "its account": OF_A_BOT["the client's account"],
+    "its key": replace_key,
+}
+
+
+def is_shown_again(page):
+    answer = page.confirm()
+    assert answer.status_code == 200 and CHANGED in text_of(answer)
+    assert not Operation.objects.exists() and not Batch.objects.exists()
+    assert page.confirm().status_code == 302
+    assert Operation.objects.exists()
+
+
+@pytest.mark.parametrize("change", OF_A_BOT)
+def test_what_changed_since_a_page_was_opened_is_not_deployed(change, bot, key, opened):
+    page = opened("deploy", bot)
+    OF_A_BOT[change]()
+    is_shown_again(page)
+
+
+@pytest.mark.parametrize("kind", ["redeploy", "deploy"])
+def test_nor_by_an_action_on_several(kind, make_bot, key, opened):
+    bots = [make_bot(name=f"Bot {number}") for number in range(2)]
+    if kind == "redeploy":
+        for bot in bots:
+            runs(bot)
+    page = opened(kind, *bots, changelist=BOT)
+    settings_are_saved()
+    is_shown_again(page)
+
+
+@pytest.mark.parametrize("change", [*OF_KEYS, "another key"])
+def test_keys_are_pushed_only_where_the_page_said(change, key, opened):
+    page = opened("push_profile", key.client)
+    OF_KEYS.get(change, lambda: stored_key(key.client, "kraken"))()
+    is_shown_again(page)
+
+
+@pytest.mark.parametrize("change", OF_KEYS)
+@pytest.mark.parametrize("kind", ["rotate_key", "test_key"])
+def test_so_is_a_key_that_is_tested_or_rotated(kind, change, key, bot, opened):
+    runs(bot)
+    page = opened(kind, key)
+    OF_KEYS[change]()
+    is_shown_again(page)
+
+
+def test_so_are_the_keys_of_several_clients(key, second_client, opened):
+    stored_key(second_client)
+    page = opened("push_profile", key.client, second_client, changelist=CLIENT)
+    Client.objects.filter(pk=second_client.pk).update(server=other_server())
+    is_shown_again(page)
+
+
+def test_a_confirmation_of_others_is_none(make_bot, key, opened):
+    one, other = make_bot(name="One"), make_bot(name="Other")
+    page, of_other = opened("deploy", one), opened("deploy", other)
+    page.fields["confirms"] = of_other.fields["confirms"]
+    is_shown_again(page)
+
+
+# --- what goes through ---
+
+
+def runs(bot):
+    deployment = bot.plan_deployment()
+    deployment.sent_at = deployment.verified_at = deployment.observed_at = timezone.now()
+    deployment.observed_state, deployment.instance_name = BotState.RUNNING, f"{bot.instance_name}-20261122-105939"
+    deployment.key_fingerprint = "previous"
+    deployment.save()
+    Bot.objects.filter(pk=bot.pk).update(deployment=deployment)
+    bot.refresh_from_db()
+
+
+@pytest.mark.parametrize("kind", ["deploy", "push_profile", "rotate_key"])
+def test_a_page_of_which_nothing_changed_is_confirmed(kind, bot, key, opened):
+    if kind == "rotate_key":
+        runs(bot)
+    page = opened(kind, {"deploy": bot, "push_profile": key.client, "rotate_key": key}[kind])
+    assert page.confirm().status_code == 302
+    assert Operation.objects.get().kind == kind
+
+
+@pytest.mark.parametrize("kind", ["stop", "redeploy", "archive", "rotate_key"])
+@pytest.mark.parametrize("state", [BotState.UNRESPONSIVE, BotState.STARTING, BotState.PAUSED])
+def test_what_was_only_seen_of_a_bot_since_is_no_reason_to_ask_again(kind, state, bot, key, opened):
+    runs(bot)
+    page = opened(kind, key if kind == "rotate_key" else bot)
+    Deployment.objects.update(
+        observed_state=state, observed_at=timezone.now(), open_orders=[{"client_order_id": "A"}], pnl_quote=5
+    )
+    Server.objects.update(last_error="It did not answer.")
+    assert page.confirm().status_code == 302
+    assert Operation.objects.get().kind == kind
+
+
+def test_a_stop_is_not_held_up_by_settings_that_were_saved(bot, key, opened):
+    runs(bot)
+    page = opened("stop", bot)
+    settings_are_saved()
+    assert page.confirm().status_code == 302
+
+
+def test_changes_that_are_applied_live_are_those_of_the_page(pmm, opened):  # noqa: F811
+    pmm.deployment.update(live_config=pmm.deployment.config)
+    save_bot(settings=pmm.settings | {"order_amount": 1800})
+    page = opened("apply_settings", pmm)
+    save_bot(settings=pmm.settings | {"order_amount": 4800})
+    is_shown_again(page)
+
+
+def test_who_was_shown_no_page_confirms_what_is_there(bot, key, admin_client):
+    assert admin_client.post(operate_url(bot, "deploy"), {"answered": "yes"}).status_code == 302
