@@ -38,15 +38,18 @@ def send(subscription: Subscription, now: datetime) -> bool:
     # Claimed before it is sent. If its worker dies meanwhile it is sent again: twice is better than never.
     if not row.filter(sent_for=subscription.sent_for, tried_at=subscription.tried_at).update(tried_at=now):
         return False
-    problem = _try_to_send(subscription, build_report(subscription.client, first, last, now))
+    report = build_report(subscription.client, first, last, now)
+    # As it is now: it was read before the reports of others were made and sent.
+    current = row.filter(active=True, client=subscription.client_id).first()
+    if current is None:
+        return False
+    problem = _try_to_send(current, report)
     if problem:
         logger.warning("The report for %s was not sent: %s", subscription.client, problem)
     with transaction.atomic():
         row.update(problem=problem, **({} if problem else {"sent_for": first}))
         if not problem:
-            note(
-                subscription.client, "sent report", f"{first} to {last}, to {', '.join(subscription.addresses.split())}"
-            )
+            note(subscription.client, "sent report", f"{first} to {last}, to {', '.join(current.addresses.split())}")
     return not problem
 
 

@@ -12,10 +12,12 @@ def _notify(delivery: Delivery) -> None:
     listening = Channel.objects.listening().filter(pk=delivery.channel_id)
     if not listening.exists():
         raise ChannelOff
-    if not listening.that_may_know_of(delivery.incident).exists():
+    # As it is now: the delivery was read when the pass began, and its address may be another person's since.
+    channel = listening.that_may_know_of(delivery.incident).first()
+    if channel is None:
         raise IncidentNotVisible
-    impact = impact_of(delivery.incident, delivery.channel.bots)
-    deliver(message_of(delivery.incident, Event(delivery.event), impact), delivery.channel)
+    impact = impact_of(delivery.incident, channel.bots)
+    deliver(message_of(delivery.incident, Event(delivery.event), impact), channel)
 
 
 outbox = Outbox(Delivery, "channel", _notify)

@@ -10,6 +10,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from audit.models import AuditEvent
+from client_reports import delivery
+from client_reports.build import build_report
 from client_reports.delivery import send, send_due
 from client_reports.models import LinkVisit, ShareLink, Subscription, hash_of, last_month
 from tests.controlpanel.conftest import browse, make_user, second_client, url_of  # noqa: F401 - fixtures
@@ -254,6 +257,56 @@ def test_saving_one_sends_nothing_and_its_first_report_is_of_the_same_month(
     send_due((now.replace(day=1) + timedelta(days=32)).replace(day=1))
     (message,) = mail.outbox
     assert f"{now:%B %Y}" in message.subject
+
+
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [
+        ({"addresses": "new@example.com"}, ["new@example.com"]),
+        ({"addresses": "new@example.com\nbea@example.com"}, ["new@example.com", "bea@example.com"]),
+        ({"active": False}, None),
+        ({"active": False, "addresses": "new@example.com"}, None),
+        ({}, ["anna@example.com"]),
+    ],
+    ids=["another address", "several", "switched off", "switched off, and another address", "nothing"],
+)
+def test_a_report_goes_to_the_addresses_of_now(change, received, subscription):
+    read_before = Subscription.objects.select_related("client").get()
+    read_before.addresses = "anna@example.com"
+    Subscription.objects.update(**{"addresses": "anna@example.com"} | change)
+    assert send(read_before, NOW) is (received is not None)
+    assert [message.to for message in mail.outbox] == ([received] if received else [])
+    recorded = AuditEvent.objects.filter(verb="sent report").values_list("detail", flat=True)
+    assert list(recorded) == ([f"2026-11-01 to 2026-11-30, to {', '.join(received)}"] if received else [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"addresses": "new@example.com"},
+        {"active": False},
+        {"addresses": "new@example.com", "active": False},
+    ],
+    ids=["another address", "switched off", "both"],
+)
+def test_what_is_saved_while_a_report_is_made_counts(change, subscription, monkeypatch):
+    def make(*args):
+        Subscription.objects.update(**change)
+        return build_report(*args)
+
+    monkeypatch.setattr(delivery, "build_report", make)
+    send_due(NOW)
+    assert [message.to for message in mail.outbox] == ([] if "active" in change else [["new@example.com"]])
+
+
+def test_a_report_is_not_sent_to_the_addresses_of_another_client(subscription, second_client, monkeypatch):  # noqa: F811
+    def make(*args):
+        Subscription.objects.update(client=second_client)
+        return build_report(*args)
+
+    monkeypatch.setattr(delivery, "build_report", make)
+    send_due(NOW)
+    assert mail.outbox == []
 
 
 def test_one_that_is_turned_off_is_not_sent(subscription):

@@ -17,7 +17,7 @@ from bots.models import Bot, BotState
 from core.encryption import Unreadable
 from json_api.models import LastNotifiedState, Scope, Webhook, WebhookDelivery
 from json_api.webhooks.events import FRESH, detect
-from json_api.webhooks.sender import outbox
+from json_api.webhooks.sender import outbox, signature
 from notifications.sending.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
 from tests.conftest import count_queries
@@ -170,6 +170,27 @@ def test_only_selected_events_are_sent(live, register, receiver):
 
 
 # --- receivers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [("address", "/new"), ("secret", "/hook"), ("active", ""), ("nothing", "/hook")],
+)
+def test_an_event_goes_to_the_webhook_as_it_is_now(change, received, live, register, receiver):
+    webhook = register()
+    ended("deploy", live, State.SUCCEEDED)
+    detect(timezone.now())
+    read_before = WebhookDelivery.objects.select_related("webhook").get(type="operation.succeeded")
+    if change == "secret":
+        webhook.renew_secret()
+    elif change != "nothing":
+        setattr(webhook, change, f"{receiver.url}/new" if change == "address" else False)
+    webhook.save()
+    outbox.send(read_before)
+    assert [request.path for request in receiver.seen] == ([received] if received else [])
+    for request in receiver.seen:
+        sent = [request.headers[f"Webhook-{name}"] for name in ("Id", "Timestamp", "Signature")]
+        assert sent[2] == signature(webhook.secret, sent[0], sent[1], request.body.decode())
 
 
 def test_a_managers_webhook_gets_events_of_own_clients_only(live, make_live, register, receiver, manager):

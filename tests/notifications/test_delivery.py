@@ -337,6 +337,32 @@ def test_a_channel_hears_nothing_more_of_a_client_that_is_no_longer_its_own(
     assert (closed.state, closed.error_code) == (DeliveryState.FAILED, "incident_not_visible")
 
 
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [
+        ({"secret": "{url}/new"}, ["/new"]),
+        ({"active": False}, []),
+        ({"manager": None, "secret": "{url}/new"}, ["/new"]),
+        ({}, ["/old"]),
+    ],
+    ids=["another address", "switched off", "for everybody at another address", "nothing"],
+)
+def test_a_message_goes_to_the_address_of_now(change, received, bot, make_user, receiver):
+    mia = make_user("mia")
+    Client.objects.filter(pk=bot.client_id).update(account_manager=mia)
+    Channel.objects.create(name="Mia's", kind=ChannelKind.WEBHOOK, secret=f"{receiver.url}/old", manager=mia)
+    for _ in range(2):
+        shows(bot, BotState.CRASHED)
+        polls()
+    read_before = Delivery.objects.select_related("channel").get()
+    channel = Channel.objects.get()
+    for name, value in change.items():
+        setattr(channel, name, value.format(url=receiver.url) if isinstance(value, str) else value)
+    channel.save()
+    outbox.send(read_before)
+    assert [request.path for request in receiver.seen] == received
+
+
 # --- where it may go ---
 
 
