@@ -48,8 +48,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def names_tests(config: pytest.Config) -> bool:
-    told = getattr(config, "workerinput", {}).get("names_tests")
-    return config.args_source is pytest.Config.ArgsSource.ARGS if told is None else bool(told)
+    given = getattr(config, "workerinput", {}).get("names_tests")
+    return config.args_source is pytest.Config.ArgsSource.ARGS if given is None else bool(given)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
