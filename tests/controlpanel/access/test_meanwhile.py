@@ -211,6 +211,7 @@ def test_who_is_suspended_while_a_terminal_asks_for_the_password_stays_suspended
     assert (mia.is_active, mia.is_superuser, mia.check_password(NEW)) == (False, False, True)
     assert "The password of mia is changed." in said.getvalue()
     assert "The passwords are not the same." in wrong.getvalue() and "too short" in wrong.getvalue()
+    assert NEW not in said.getvalue() + wrong.getvalue()
 
 
 @pytest.mark.parametrize(("name", "words"), [("nobody", "does not exist"), ("mia", "Nothing was changed")])
