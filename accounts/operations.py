@@ -207,6 +207,8 @@ class PushProfile(OperationType[Client]):
             "server signs in to each exchange with them. Running bots keep their old keys until they are redeployed."
         )
 
+    confirmed_reads = ("keys",)
+
     def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
         return profile_with(subject, subject.keys.all())
 
@@ -275,6 +277,8 @@ class RecreateProfile(OperationType[Client]):
             f"{subject}'s keys ({connectors}) in it. If the server can read them, nothing is deleted. Running bots "
             "keep their keys."
         )
+
+    confirmed_reads = ("keys",)
 
     def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
         return profile_with(subject, subject.keys.all())

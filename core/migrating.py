@@ -17,9 +17,10 @@ from core.acting import Actor, Door, acting
 
 logger = logging.getLogger(__name__)
 
-BEFORE_1_0 = (
-    "This database was created by a version before 1.0, and can't be upgraded. For the demo, delete the folder "
-    "var/demo and start again. Otherwise use an empty database."
+UNKNOWN_HISTORY = (
+    "This database has migrations that this version does not know, and lacks some of its own. If a later version's "
+    "“migrate” stopped halfway, run that version's “migrate” again, or restore the backup. A database of a version "
+    "before 1.0 can't be upgraded: use an empty one, or for the demo delete the folder var/demo and start again."
 )
 OF_LATER = "The database is of a later release, which this one works with too. Nothing is migrated."
 
@@ -30,7 +31,7 @@ def require_known_history(using: str, **kwargs: object) -> None:
     One that has had all of this release, and others, is of a later one: this release was rolled back to.
 
     Raises:
-        CommandError: it lacks some, and has others: those of a version before 1.0.
+        CommandError: it lacks some, and has others.
     """
     own = {config.label for config in installed.get_app_configs() if Path(config.path).parent == settings.BASE_DIR}
     loader = MigrationLoader(connections[using], ignore_no_migrations=True)
@@ -39,7 +40,7 @@ def require_known_history(using: str, **kwargs: object) -> None:
     if applied <= ours:
         return
     if not ours <= applied:
-        raise CommandError(BEFORE_1_0)
+        raise CommandError(UNKNOWN_HISTORY)
     logger.warning(OF_LATER)
 
 

@@ -204,5 +204,7 @@ class IncidentNotVisible(Problem):
 
     code = "incident_not_visible"
     fix_target = "channel"
-    meaning = "The channel's user, account manager or client no longer sees the incident, so the message was not sent."
+    meaning = (
+        "The incident no longer concerns the channel's user, account manager or client, so the message was not sent."
+    )
     default_remedy = "Nothing to do. Assign the client to that account manager again if they should be notified of it."

@@ -184,9 +184,9 @@ class OperatesMixin(PanelAdmin):
         to a page that shows it.
         """
         subjects = self._subjects(objects, kind)
-        if changed := what_changed(kind, subjects, request.GET, request.POST):
-            return self.confirm_view(request, kind, objects, back, changed=changed)
         form = self._options_form(request, kind, subjects, data=request.POST) if "answered" in request.POST else None
+        if changed := what_changed(kind, subjects, request.GET, request.POST):
+            return self.confirm_view(request, kind, objects, back, form, changed=changed)
         if form is not None and not form.is_valid():
             return self.confirm_view(request, kind, objects, back, form)
         options = form.cleaned_data if form is not None else {}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from django.http import QueryDict
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -15,6 +16,7 @@ FIELD = "confirms"
 
 def mark_of(kind: OperationType[Any], subjects: Sequence[Any], options: Mapping[str, Any]) -> str:
     """Return a text that changes with what the confirmation page says of the subjects. Nobody else can make it."""
+    prefetch_related_objects(list(subjects), *kind.confirmed_reads)
     said = sorted((subject.pk, str(subject), kind.confirmed(subject, options)) for subject in subjects)
     return salted_hmac(__name__, json.dumps([kind.name, said], default=str)).hexdigest()
 
@@ -26,7 +28,10 @@ def what_changed(
     page was shown.
     """
     shown = posted.get(FIELD)
-    if shown is None or constant_time_compare(shown, mark_of(kind, subjects, options)):
+    if shown is None or not kind.shown_again or constant_time_compare(shown, mark_of(kind, subjects, options)):
         return ""
-    names = str(subjects[0]) if len(subjects) == 1 else "something of these"
-    return f"Nothing was requested: {names} changed since you opened this page. Check it and confirm again."
+    which = str(subjects[0]) if len(subjects) == 1 else "some of these"
+    return (
+        f"Nothing was requested: what this page said about {which} has changed since you opened it. Read it, then "
+        "confirm again."
+    )

@@ -201,6 +201,11 @@ class OperationType(Generic[Subject]):
         """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
+    #: Whether a confirmation whose page has changed since is shown again. What ends trading never waits.
+    shown_again: ClassVar[bool] = True
+    #: What ``confirmed`` reads of each subject besides its own row, to be read for all of them at once.
+    confirmed_reads: ClassVar[tuple[str, ...]] = ()
+
     def confirmed(self, subject: Subject, options: Mapping[str, Any]) -> Any:
         """Return what a confirmation is bound to, as JSON: what its page says of the subject, without what changes by
         itself, such as states and balances. When it differs at the confirmation, the page is shown again.

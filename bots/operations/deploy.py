@@ -88,6 +88,8 @@ class Deploy(TradingOperation):
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return planned_by(subject, options).connector
 
+    confirmed_reads = ("client__keys",)
+
     def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
         planned = planned_by(subject, options)
         keys = [key.fingerprint for key in subject.client.keys.all() if key.connector == planned.connector]

@@ -103,6 +103,7 @@ class Pause(LiveOperation):
     """Stops quoting while the instance stays up. Only the bot's own log confirms it."""
 
     name = "pause"
+    shown_again = False
     label = "Pause"
     doing = "Pausing"
     icon = "pause"

@@ -77,10 +77,11 @@ def _on_bot() -> OperationQuerySet:
     ).order_by("-pk")
 
 
-def _crashed(now: datetime, apart_from: Sequence[int] = ()) -> list[Any]:
+def _crashed(now: datetime, of: Sequence[Bot] | None = None, apart_from: Sequence[int] = ()) -> list[Any]:
     """Return the bots that have crashed and should run: nobody stopped or paused them, and no order is in doubt.
 
     Args:
+        of: those to look at; ``None`` for all.
         apart_from: the operations that were just requested for this, which are no reason to leave a bot alone.
     """
     others = _on_bot().exclude(pk__in=apart_from)
@@ -108,6 +109,8 @@ def _crashed(now: datetime, apart_from: Sequence[int] = ()) -> list[Any]:
         .prefetch_related("duplicates")
         .order_by("pk")
     )
+    if of is not None:
+        bots = bots.filter(pk__in=[bot.pk for bot in of])
     found: list[Any] = list(bots)
     wishes = Operation.objects.in_bulk([bot.last_wish for bot in found if bot.last_wish])
     stops = list(EmergencyStop.objects.active())
@@ -174,7 +177,7 @@ def _submit(kind: str, bots: Sequence[Any], now: datetime) -> None:
     while bots:
         with transaction.atomic():
             requested = _request(kind, [bot for bot in bots if _claim(bot)])
-            should_run = {(bot.pk, bot.last_wish) for bot in _crashed(now, apart_from=requested)}
+            should_run = {(bot.pk, bot.last_wish) for bot in _crashed(now, of=bots, apart_from=requested)}
             still = [bot for bot in bots if (bot.pk, bot.last_wish) in should_run]
             if still == bots:
                 return

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import PasswordChangeView
 from django.db import transaction
@@ -28,6 +28,7 @@ class OwnPasswordView(PasswordChangeView):
             if hold_signed_in(self.request, compared_with):
                 return super().form_valid(form)
         logout(self.request)
+        messages.error(self.request, "Your password was not changed: you were signed out, or it changed meanwhile.")
         return redirect("admin:password_change")  # by way of the sign-in
 
 

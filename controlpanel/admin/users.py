@@ -157,8 +157,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
     @transaction.atomic
     def restore_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._user_to_act_on(request, pk)
-        sign_out(user)  # from where a sign-in had begun when they were suspended
         if User.objects.filter(pk=pk, is_active=False).update(is_active=True):
+            sign_out(user)  # from where a sign-in had begun when they were suspended
             log_change(request, user, "Restored.")
             messages.success(request, f"{user} can sign in again. Their API tokens work again too.")
         return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))

@@ -1,5 +1,6 @@
 """What an administrator should change about this panel's configuration: each with the reason, and with what to do."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -141,19 +142,21 @@ def _on_addresses() -> Iterator[Advice]:
     if settings.NOTIFICATIONS["MAIL_SERVER"] and not encrypted and is_public(settings.EMAIL_HOST or ""):
         carried = "its password, invitations" if settings.EMAIL_HOST_PASSWORD else "invitations"
         yield Advice(
-            f"EMAIL_URL is an smtp:// address: {carried} and reports' links cross the internet unencrypted.",
+            f"EMAIL_URL is an smtp:// address: {carried} and clients' reports cross the internet unencrypted.",
             "Use smtp+tls:// or smtp+ssl://.",
         )
     yield from _on_database(settings.DATABASES["default"])
 
 
 def _on_database(database: Mapping[str, Any]) -> Iterator[Advice]:
-    required = database.get("OPTIONS", {}).get("sslmode") in {"require", "verify-ca", "verify-full"}
+    mode = database.get("OPTIONS", {}).get("sslmode") or os.environ.get("PGSSLMODE", "")
+    required = mode in {"require", "verify-ca", "verify-full"}
     if "postgresql" in database["ENGINE"] and not required and is_public(database["HOST"] or ""):
         yield Advice(
             "DATABASE_URL does not require encryption: where the server offers none, its password and all that is "
             "stored cross the internet unencrypted.",
-            "Add ?sslmode=verify-full to it, or ?sslmode=require where the server's certificate can't be verified.",
+            "Add ?sslmode=require to it, or set PGSSLMODE=require where the host sets it. To check the server's "
+            "certificate, too, use ?sslmode=verify-full&sslrootcert=/path/to/ca.pem.",
         )
 
 

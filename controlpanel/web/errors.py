@@ -52,7 +52,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         )
     elif isinstance(exception, SessionInterrupted):
         sentence = "You were signed out while the panel processed this request. What you requested may have been done."
-        remedy = "Sign in again, and look before you request it once more."
+        remedy = "Sign in again, and check whether it was done before you request it again."
     else:
         is_ours = type(exception) is BadRequest
         why = str(exception) if is_ours else "The panel can't process this request."

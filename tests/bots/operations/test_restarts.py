@@ -159,7 +159,7 @@ def test_several_workers_start_it_once(make_crashed, now, monkeypatch):
     make_crashed()
     look(now)
     seen_by_both = restarts._crashed(now + MINUTE / 4)
-    monkeypatch.setattr(restarts, "_crashed", lambda at, apart_from=(): seen_by_both)
+    monkeypatch.setattr(restarts, "_crashed", lambda at, **among: seen_by_both)
     look(now + MINUTE)
     Operation.objects.filter(kind="start").update(state=State.FAILED)  # so that no lock hides a second one
     look(now + MINUTE)

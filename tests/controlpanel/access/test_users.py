@@ -187,6 +187,12 @@ def test_a_suspended_user_is_signed_out_and_can_be_restored(panel, users, browse
     assert [*words.order_by("pk")] == ["Suspended.", "Restored."]
 
 
+def test_restoring_who_was_not_suspended_does_nothing(panel, users, browse):
+    inside = browse(users["O"])
+    assert panel.post(user_page(users["O"], "restore")).status_code == 302
+    assert inside.get(reverse("admin:index")).status_code == 200
+
+
 def test_nobody_suspends_themselves(panel, administrator):
     assert "Suspend" not in buttons(panel.get(user_page(administrator)))
     panel.post(user_page(administrator, "suspend"))

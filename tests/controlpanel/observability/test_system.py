@@ -179,15 +179,21 @@ def test_what_is_encrypted_or_stays_in_a_private_network_is_not(rf, well_configu
         ("sqlite:////data/panel.sqlite3", False),
     ],
 )
-def test_a_database_that_may_be_reached_in_clear_is_named(address, named):
+def test_a_database_that_may_be_reached_in_clear_is_named(address, named, monkeypatch):
+    monkeypatch.delenv("PGSSLMODE", raising=False)
     said = [item.sentence for item in advice._on_database(Env.db_url_config(address))]
     assert [sentence.partition(":")[0] for sentence in said] == ["DATABASE_URL does not require encryption"] * named
     assert "pw" not in " ".join(said)
 
 
+def test_a_database_whose_address_belongs_to_the_host_can_be_told_by_a_variable(monkeypatch):
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert not [*advice._on_database(Env.db_url_config("postgres://panel:pw@db.example.com/panel"))]
+
+
 def test_a_mail_server_without_a_password_has_invitations(rf, well_configured):
     well_configured.EMAIL_HOST, well_configured.EMAIL_HOST_PASSWORD = "relay.example.com", ""
-    assert "EMAIL_URL is an smtp:// address: invitations and reports' links cross" in sentences(rf)
+    assert "EMAIL_URL is an smtp:// address: invitations and clients' reports cross" in sentences(rf)
 
 
 def test_a_proxy_that_is_not_counted_is_named(rf, well_configured):

@@ -4,17 +4,19 @@ import re
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
 from operations.models import Batch, Operation
-from tests.conftest import stored_key
+from tests.conftest import stored_key, valid_client
 from tests.controlpanel.bots.test_bot_pages import pmm  # noqa: F401
 from tests.controlpanel.conftest import BOT, CLIENT, operate_url, text_of
 
-CHANGED = "changed since you opened this page. Check it and confirm again."
+CHANGED = "has changed since you opened it. Read it, then confirm again."
 
 
 class Page:
@@ -152,8 +154,10 @@ def test_a_confirmation_of_others_is_none(make_bot, key, opened):
 # --- what goes through ---
 
 
-def runs(bot):
+def runs(bot, **facts):
     deployment = bot.plan_deployment()
+    for name, value in facts.items():
+        setattr(deployment, name, value)
     deployment.sent_at = deployment.verified_at = deployment.observed_at = timezone.now()
     deployment.observed_state, deployment.instance_name = BotState.RUNNING, f"{bot.instance_name}-20261122-105939"
     deployment.key_fingerprint = "previous"
@@ -184,11 +188,44 @@ def test_what_was_only_seen_of_a_bot_since_is_no_reason_to_ask_again(kind, state
     assert Operation.objects.get().kind == kind
 
 
-def test_a_stop_is_not_held_up_by_settings_that_were_saved(bot, key, opened):
-    runs(bot)
-    page = opened("stop", bot)
-    settings_are_saved()
+def redeployed_elsewhere():
+    Deployment.objects.update(ended_at=timezone.now())
+    runs(Bot.objects.get(), trading_pair="BTC-USDT", server=other_server())
+
+
+@pytest.mark.parametrize("change", [*OF_A_BOT, "its instance"])
+@pytest.mark.parametrize("kind", ["stop", "pause"])
+def test_what_ends_trading_never_waits(kind, change, pmm, key, opened):  # noqa: F811
+    page = opened(kind, pmm)
+    OF_A_BOT.get(change, redeployed_elsewhere)()
     assert page.confirm().status_code == 302
+    assert Operation.objects.get().kind == kind
+
+
+def test_a_page_that_is_shown_again_keeps_what_was_chosen(bot, key, opened):
+    runs(bot)
+    page = opened("rotate_key", key)
+    del page.fields["bots"]
+    replace_key()
+    again = page.confirm()
+    assert again.status_code == 200 and CHANGED in text_of(again)
+    assert not re.findall(r'<input[^>]*name="bots"[^>]* checked', text_of(again))
+
+
+@pytest.mark.parametrize("kind", ["deploy", "push_profile"])
+def test_a_page_of_many_takes_as_many_queries_for_ten_as_for_two(kind, make_bot, key, client_sharp, opened):
+    rows = {"deploy": (BOT, []), "push_profile": (CLIENT, [client_sharp])}[kind]
+    taken = []
+    for number in range(1, 11):
+        client = valid_client(f"Client {number}", client_sharp.server)
+        stored_key(client)
+        rows[1].append(make_bot(client=client, name=f"Bot {number}") if kind == "deploy" else client)
+        if number in {2, 10}:
+            opened(kind, *rows[1], changelist=rows[0])
+            with CaptureQueriesContext(connection) as captured:
+                opened(kind, *rows[1], changelist=rows[0])
+            taken.append(sum("accounts_exchangekey" in query["sql"] for query in captured))
+    assert taken[0] == taken[1]
 
 
 def test_changes_that_are_applied_live_are_those_of_the_page(pmm, opened):  # noqa: F811
