@@ -186,7 +186,7 @@ def test_a_database_that_may_be_reached_in_clear_is_named(address, named, monkey
     assert "pw" not in " ".join(said)
 
 
-def test_a_database_whose_address_belongs_to_the_host_can_be_told_by_a_variable(monkeypatch):
+def test_a_database_whose_address_belongs_to_the_host_is_encrypted_by_a_variable(monkeypatch):
     monkeypatch.setenv("PGSSLMODE", "require")
     assert not [*advice._on_database(Env.db_url_config("postgres://panel:pw@db.example.com/panel"))]
 
