@@ -7,15 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots.models import Deployment, OrphanedOrders
+from tests.json_api.routes.test_orders import ORDER
 
-ORDER = {
-    "client_order_id": "B1",
-    "side": "BUY",
-    "price": "0.012462",
-    "amount": "1600",
-    "trading_pair": "SHARP-USDT",
-    "exchange_order_id": "1795925816268",
-}
 FIRST_RUN, SECOND_RUN = "The bot of run one has stopped.", "The bot of run two has stopped."
 
 
