@@ -179,6 +179,26 @@ def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> 
     )
 
 
+class ProfileOperation(OperationType[Client]):
+    """What all operations on a client's profile have in common: on one server, they run one at a time."""
+
+    subject_model = Client
+    permission = "accounts.push_profile"
+    confirmed_reads = ("keys",)
+
+    def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
+        return profile_with(subject, subject.keys.all())
+
+    def concurrency_group(self, subject: Client) -> str:
+        return server_group(subject.server)
+
+    def on_behalf_of(self, subject: Client) -> str:
+        return owner(subject.pk)
+
+    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
+        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
+
+
 class PushOptions(forms.Form):
     force = forms.BooleanField(
         required=False,
@@ -188,14 +208,12 @@ class PushOptions(forms.Form):
 
 
 @register
-class PushProfile(OperationType[Client]):
+class PushProfile(ProfileOperation):
     """Makes the client's account on its server contain the client's keys. Pushing them again does nothing."""
 
     name = "push_profile"
     label = "Push keys"
     icon = "upload"
-    subject_model = Client
-    permission = "accounts.push_profile"
     confirm = True
     options_form = PushOptions
     steps = push_steps(force=lambda context: bool(context.operation.options.get("force")))
@@ -207,23 +225,9 @@ class PushProfile(OperationType[Client]):
             "server signs in to each exchange with them. Running bots keep their old keys until they are redeployed."
         )
 
-    confirmed_reads = ("keys",)
-
-    def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
-        return profile_with(subject, subject.keys.all())
-
     def blockers(self, subject: Client, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         if not subject.keys.exists():
             yield NotPossibleNow(f"{subject} has no exchange key yet. Add one first.")
-
-    def concurrency_group(self, subject: Client) -> str:
-        return server_group(subject.server)
-
-    def on_behalf_of(self, subject: Client) -> str:
-        return owner(subject.pk)
-
-    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
-        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
     def next_step(self, operation: Operation) -> tuple[str, str]:
         return onboarding_page(operation.subject) or (
@@ -246,13 +250,12 @@ def _recreate_account(context: StepContext) -> str:
 
 
 @register
-class RecreateProfile(OperationType[Client]):
+class RecreateProfile(ProfileOperation):
     """Deletes an account whose keys the server can no longer read, and pushes them into a new one of the same name."""
 
     name = "recreate_profile"
     label = "Recreate profile"
     icon = "restart_alt"
-    subject_model = Client
     permission = "accounts.recreate_profile"
     confirm = True
     dangerous = True
@@ -278,11 +281,6 @@ class RecreateProfile(OperationType[Client]):
             "keep their keys."
         )
 
-    confirmed_reads = ("keys",)
-
-    def confirmed(self, subject: Client, options: Mapping[str, Any]) -> list[Any]:
-        return profile_with(subject, subject.keys.all())
-
     def applies_to(self, subject: Client) -> bool:
         return subject.profile is not None and not subject.profile.adopted
 
@@ -295,15 +293,6 @@ class RecreateProfile(OperationType[Client]):
             )
         if not subject.keys.exists():
             yield NotPossibleNow(f"{subject} has no exchange key to store again.")
-
-    def concurrency_group(self, subject: Client) -> str:
-        return server_group(subject.server)
-
-    def on_behalf_of(self, subject: Client) -> str:
-        return owner(subject.pk)
-
-    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
-        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)
 
 
 class KeyOperation(OperationType[ExchangeKey]):
@@ -381,14 +370,12 @@ def may_adopt(operation: Operation) -> bool:
 
 
 @register
-class VerifyProfile(OperationType[Client]):
+class VerifyProfile(ProfileOperation):
     """Reads what the server has and changes nothing there. Adopts a profile that was created by hand."""
 
     name = "verify_profile"
     label = "Verify keys"
     icon = "fact_check"
-    subject_model = Client
-    permission = "accounts.push_profile"
     steps = (
         StepDefinition("sign_in", "Reach the server and sign in", lambda context: sign_in(context.subject.server)),
         StepDefinition(
@@ -397,12 +384,3 @@ class VerifyProfile(OperationType[Client]):
             lambda context: verify(context.subject, adopt=may_adopt(context.operation)),
         ),
     )
-
-    def concurrency_group(self, subject: Client) -> str:
-        return server_group(subject.server)
-
-    def on_behalf_of(self, subject: Client) -> str:
-        return owner(subject.pk)
-
-    def link_for(self, subject: Client, concern: str) -> tuple[str, str] | None:
-        return {"server": server_page(subject.server), "key": key_page(subject)}.get(concern)

@@ -4,7 +4,8 @@ A button never acts when it is followed as a link: it leads to a page that expla
 confirmation, or is itself a form that posts. Either way the click ends on the page of the submitted operation.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -15,6 +16,7 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
@@ -23,7 +25,6 @@ from core.admin.live_pages import lead_to, redirect_to_login, wants_fragment
 from core.problems import Problem
 from operations import kinds
 from operations.batches import batch_request
-from operations.confirmations import FIELD, mark_of, what_changed
 from operations.kinds import OperationType
 from operations.models import Operation
 from operations.problems import NotPossibleNow, OperationActive
@@ -34,6 +35,9 @@ RECENT = 5
 
 #: For how many objects the confirmation says what will happen to each; the others are named.
 DETAILED = 25
+
+#: The field of a confirmation that carries a mark of what its page said.
+CONFIRMS = "confirms"
 
 
 class OperatesMixin(PanelAdmin):
@@ -170,7 +174,7 @@ class OperatesMixin(PanelAdmin):
                 ],
                 "possible": possible,
                 "changed": changed,
-                "confirms": (FIELD, mark_of(kind, subjects, request.GET)),
+                "confirms": (CONFIRMS, mark_of(kind, subjects, request.GET)),
                 "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
                 "in_dialog": in_dialog,
@@ -229,6 +233,29 @@ class OperatesMixin(PanelAdmin):
             if not request.user.has_perm(permission):
                 form.fields.pop(option, None)
         return form
+
+
+def mark_of(kind: OperationType[Any], subjects: Sequence[Any], options: Mapping[str, Any]) -> str:
+    """Return a text that changes with what the confirmation page says of the subjects. Nobody else can make it."""
+    models.prefetch_related_objects(list(subjects), *kind.confirmed_reads)
+    said = sorted((subject.pk, str(subject), kind.confirmed(subject, options)) for subject in subjects)
+    return salted_hmac(__name__, json.dumps([kind.name, said], default=str)).hexdigest()
+
+
+def what_changed(
+    kind: OperationType[Any], subjects: Sequence[Any], options: Mapping[str, Any], posted: QueryDict
+) -> str:
+    """Return what to say where the page that was confirmed said something else; empty where it didn't, and where no
+    page was shown.
+    """
+    shown = posted.get(CONFIRMS)
+    if shown is None or not kind.shown_again or constant_time_compare(shown, mark_of(kind, subjects, options)):
+        return ""
+    which = str(subjects[0]) if len(subjects) == 1 else "some of these"
+    return (
+        f"Nothing was requested: what this page said about {which} has changed since you opened it. Read it, then "
+        "confirm again."
+    )
 
 
 def is_submission(request: HttpRequest, kind: OperationType[Any]) -> bool:

@@ -3,16 +3,32 @@
 import re
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.urls import reverse
 
 from accounts.models import Client
 from bots.models import Bot
 from controlpanel.places.search import MOST
+from core.admin.base import MAX_TERM
 from operations.models import Operation
-from tests.controlpanel.conftest import MANAGER_PERMISSIONS, operate_url, text_of
+from tests.controlpanel.conftest import MANAGER_PERMISSIONS, make_world, operate_url, text_of
 
 SEARCH = "/admin/search/"
+#: What takes a text to search for in a list.
+LISTS = [
+    reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") + "?q="
+    for model, lists in admin.site._registry.items()
+    if lists.search_fields
+]
+#: No form of the panel asks for it, but it answers: for each relation to a model whose list can be searched.
+COMPLETED = [
+    f"{reverse('admin:autocomplete')}?app_label={model._meta.app_label}&model_name={model._meta.model_name}"
+    f"&field_name={field.name}&term="
+    for model in admin.site._registry
+    for field in model._meta.fields
+    if field.remote_field and getattr(admin.site._registry.get(field.related_model), "search_fields", ())
+]
 
 
 def results(browser, term: str) -> dict[str, str]:
@@ -119,3 +135,15 @@ def test_a_search_takes_as_many_queries_with_more_rows_than_it_offers(make_bot, 
     for number in range(MOST):
         make_bot(name=f"Other {number}")
     assert queries(address) == few
+
+
+@pytest.mark.parametrize("address", [*LISTS, *COMPLETED, f"{SEARCH}?s="])
+def test_a_text_that_is_too_long_is_refused_and_no_error(address, admin_client, admin_user):
+    make_world("Sharp", admin_user)
+    admin_client.raise_request_exception = False
+    assert LISTS and COMPLETED
+    for text in ("x" * 100_000, "%25" * 30_000, "x+" * 50_000, "ü" * 40_000):
+        assert admin_client.get(address + text).status_code == 400
+    assert "it can have 1000 characters at most" in text_of(admin_client.get(address + "x" * 1001))
+    assert admin_client.get(address + "%25" * MAX_TERM).status_code == 200
+    assert admin_client.get(address + "ü" * MAX_TERM).status_code == 200
