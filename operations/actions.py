@@ -4,7 +4,6 @@ A button never acts when it is followed as a link: it leads to a page that expla
 confirmation, or is itself a form that posts. Either way the click ends on the page of the submitted operation.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -174,8 +173,13 @@ class OperatesMixin(PanelAdmin):
                 ],
                 "possible": possible,
                 "changed": changed,
-                "confirms": (CONFIRMS, mark_of(kind, subjects, request.GET)),
-                "selected": [obj.pk for obj in objects] if ACTION_CHECKBOX_NAME in request.POST else [],
+                "confirms": (CONFIRMS, mark_of(kind, possible, request.GET)),
+                # What is skipped here stays so, whatever it is when this is confirmed.
+                "selected": [
+                    obj.pk
+                    for obj in objects
+                    if blockers[self.operation_subject(obj, kind).pk] is None and ACTION_CHECKBOX_NAME in request.POST
+                ],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
                 "in_dialog": in_dialog,
             },
@@ -195,7 +199,9 @@ class OperatesMixin(PanelAdmin):
             return self.confirm_view(request, kind, objects, back, form)
         options = form.cleaned_data if form is not None else {}
         if len(subjects) > 1:
-            batch = batch_request(kind=kind.name, subjects=subjects, requested_by=request.user, options=options)
+            batch = batch_request(
+                kind=kind.name, subjects=subjects, requested_by=request.user, options=options, confirmed=True
+            )
             return lead_to(request, batch.get_absolute_url())
         pages = [self._submit(request, kind, subject, options) for subject in subjects]
         if not any(pages) or (self.shows_progress and wants_fragment(request)):
@@ -208,7 +214,9 @@ class OperatesMixin(PanelAdmin):
             messages.warning(request, reason_of(blocker))
             return ""
         try:
-            operation = operation_request(kind=kind.name, subject=subject, requested_by=request.user, options=options)
+            operation = operation_request(
+                kind=kind.name, subject=subject, requested_by=request.user, options=options, confirmed=True
+            )
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
             return problem.url
@@ -238,8 +246,7 @@ class OperatesMixin(PanelAdmin):
 def mark_of(kind: OperationType[Any], subjects: Sequence[Any], options: Mapping[str, Any]) -> str:
     """Return a text that changes with what the confirmation page says of the subjects. Nobody else can make it."""
     models.prefetch_related_objects(list(subjects), *kind.confirmed_reads)
-    said = sorted((subject.pk, str(subject), kind.confirmed(subject, options)) for subject in subjects)
-    return salted_hmac(__name__, json.dumps([kind.name, said], default=str)).hexdigest()
+    return salted_hmac(__name__, " ".join(sorted(kind.mark(subject, options) for subject in subjects))).hexdigest()
 
 
 def what_changed(
@@ -249,7 +256,7 @@ def what_changed(
     page was shown.
     """
     shown = posted.get(CONFIRMS)
-    if shown is None or not kind.shown_again or constant_time_compare(shown, mark_of(kind, subjects, options)):
+    if shown is None or not kind.is_bound or constant_time_compare(shown, mark_of(kind, subjects, options)):
         return ""
     which = str(subjects[0]) if len(subjects) == 1 else "some of these"
     return (

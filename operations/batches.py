@@ -14,7 +14,7 @@ from core.visibility import AnyUser
 from hummingbot_api.text import truncate
 from operations import kinds, tasks
 from operations.models import MAX_LABEL, Batch, NotStarted, Operation, OperationQuerySet, State
-from operations.problems import NewerOperation, NotPossibleNow, SubjectGone
+from operations.problems import ChangedSinceConfirmed, NewerOperation, NotPossibleNow, SubjectGone
 from operations.services import operation_request, options_to_retry
 
 #: Rows that are written at once.
@@ -31,6 +31,7 @@ def batch_request(
     reason: str = "",
     retry_of: Batch | None = None,
     obstacles: Iterable[NotStarted] = (),
+    confirmed: bool = False,
 ) -> Batch:
     """Record a batch with an operation for each subject, all or nothing, and wake the workers once it is committed.
 
@@ -40,6 +41,7 @@ def batch_request(
     Args:
         reason: why the panel itself requests it.
         obstacles: unsaved rows for subjects that are known not to be started.
+        confirmed: see ``operation_request``.
     """
     definition, rows = kinds.get(kind), list(subjects)
     not_started = list(obstacles)
@@ -56,7 +58,14 @@ def batch_request(
         try:
             if (blocker := definition.blocker(subject)) is not None:
                 raise blocker
-            operation_request(kind=kind, subject=subject, requested_by=requested_by, options=options, batch=batch)
+            operation_request(
+                kind=kind,
+                subject=subject,
+                requested_by=requested_by,
+                options=options,
+                batch=batch,
+                confirmed=confirmed,
+            )
         except Problem as problem:
             not_started.append(_not_started(subject_type, subject.pk, str(subject), problem))
     for row in not_started:
@@ -101,7 +110,7 @@ def batch_cancel(batch: Batch, user: AnyUser) -> int:
 
 def to_retry(batch: Batch, user: AnyUser) -> tuple[OperationQuerySet, "models.QuerySet[NotStarted]"]:
     """Return the operations that failed, and what could not be started for another reason than its state."""
-    failed = batch.operations_for(user).filter(state=State.FAILED)
+    failed = batch.operations_for(user).filter(state=State.FAILED).exclude(error_code=ChangedSinceConfirmed.code)
     return failed, batch.not_started_for(user).exclude(error_code=NotPossibleNow.code)
 
 

@@ -1,5 +1,6 @@
 """The kinds of operations there are. Each app defines its own in its ``operations.py`` and registers them here."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from django import forms
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from core.problems import Problem
 from core.visibility import AnyUser
@@ -160,6 +162,10 @@ class OperationType(Generic[Subject]):
     steps: ClassVar[Sequence[StepDefinition]]
 
     @property
+    def is_bound(self) -> bool:
+        return self.confirm and self.bound
+
+    @property
     def progress(self) -> str:
         return self.doing or self.label
 
@@ -201,16 +207,23 @@ class OperationType(Generic[Subject]):
         """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
-    #: Whether a confirmation whose page has changed since is shown again. What ends trading never waits.
-    shown_again: ClassVar[bool] = True
+    #: Whether it is bound to what its confirmation page said. What ends trading never waits.
+    bound: ClassVar[bool] = True
     #: What ``confirmed`` reads of each subject besides its own row, to be read for all of them at once.
     confirmed_reads: ClassVar[tuple[str, ...]] = ()
 
     def confirmed(self, subject: Subject, options: Mapping[str, Any]) -> Any:
         """Return what a confirmation is bound to, as JSON: what its page says of the subject, without what changes by
-        itself, such as states and balances. When it differs at the confirmation, the page is shown again.
+        itself, such as states and balances. When it differs at the confirmation, the page is shown again; when it
+        differs as the operation begins, that does nothing.
         """
         return self.consequence(subject, options)
+
+    def mark(self, subject: Subject, options: Mapping[str, Any]) -> str:
+        """Return a text that changes with what the confirmation page says of the subject. Nobody else can make it."""
+        models.prefetch_related_objects([subject], *self.confirmed_reads)
+        said = [self.name, subject.pk, str(subject), self.confirmed(subject, options)]
+        return salted_hmac("confirmed", json.dumps(said, default=str), algorithm="sha256").hexdigest()
 
     def preview(self, subject: Subject, options: Mapping[str, Any]) -> Sequence[Any]:
         """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""

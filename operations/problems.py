@@ -44,6 +44,16 @@ class NewerOperation(Problem):
     default_remedy = "Check the newer operation on the object's page. If that one failed, retry it."
 
 
+class ChangedSinceConfirmed(Problem):
+    """While the operation was queued, somebody changed what its confirmation page said, such as settings or a server.
+    What began to change then was not confirmed by anybody.
+    """
+
+    code = "changed_since_confirmed"
+    meaning = "What the confirmation of this operation said has changed since. Nothing was done."
+    default_remedy = "Request it again from the object's page, and read what the confirmation says now."
+
+
 class SubjectGone(Problem):
     """What the operation is about was deleted before it ran."""
 

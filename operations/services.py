@@ -25,11 +25,16 @@ def operation_request(
     retry_of: Operation | None = None,
     caused_by: Operation | None = None,
     batch: Batch | None = None,
+    confirmed: bool = False,
 ) -> Operation:
     """Record an operation and wake a worker once the surrounding transaction has committed; for a batch, that is done
     once for all of its operations.
 
     An active operation on the same lock that this kind supersedes is requested to end, and this one follows at once.
+
+    Args:
+        confirmed: whether somebody has read what it will do to this subject, as it is here. If what the subject's
+            confirmation page says has changed by the time the operation begins, it does nothing.
 
     Raises:
         OperationActive: another one on the same lock has not ended; nothing was written.
@@ -51,6 +56,7 @@ def operation_request(
         "on_behalf_of": definition.on_behalf_of(subject),
         "urgent": definition.urgent,
         "options": options or {},
+        "confirmed": definition.mark(subject, options or {}) if confirmed and definition.is_bound else "",
         "requested_by": requested_by,
         "retry_of": retry_of,
         "caused_by": caused_by,

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.links import key_page, server_page
 from accounts.models import Server
-from accounts.operations import owner, server_group
+from accounts.operations import address_of, owner, server_group
 from accounts.servers.connection import check_engines, sign_in
 from bots.models import Bot, BotState, Deployment, EmergencyStop, OrphanedOrders
 from bots.operations.steps import instances
@@ -152,7 +152,8 @@ class BotOperation(OperationType[Bot]):
 
     def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
         instance = at_hand(subject)
-        return [instance.server_id, instance.profile, instance.connector, instance.trading_pair]
+        where = address_of(instance.server)
+        return [instance.pk, where, instance.profile, instance.connector, instance.trading_pair]
 
     def concurrency_group(self, subject: Bot) -> str:
         return server_group(subject.server)

@@ -103,7 +103,7 @@ class Pause(LiveOperation):
     """Stops quoting while the instance stays up. Only the bot's own log confirms it."""
 
     name = "pause"
-    shown_again = False
+    bound = False
     label = "Pause"
     doing = "Pausing"
     icon = "pause"
@@ -142,6 +142,10 @@ class Resume(TradingOperation, LiveOperation):
 
     def form_class(self, subjects: Sequence[Bot]) -> type[forms.Form] | None:
         return open_orders_option(subjects)
+
+    def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
+        live = at_hand(subject).live_config
+        return [*super().confirmed(subject, options), {**live, KILL_SWITCH: True}]
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)

@@ -87,7 +87,7 @@ class Stop(BotOperation):
 
     name = "stop"
     urgent = True
-    shown_again = False
+    bound = False
     permission = "bots.stop_bot"
     label = "Stop"
     doing = "Stopping"

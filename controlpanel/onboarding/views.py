@@ -30,7 +30,7 @@ from core.admin.live_pages import redirect_to_login
 from core.problems import Problem
 from markets.figures.bot_market import bot_market
 from operations import kinds
-from operations.actions import link_to_active, reason_of
+from operations.actions import CONFIRMS, link_to_active, mark_of, reason_of, what_changed
 from operations.admin import OperationAdmin
 from operations.models import Operation, State
 from operations.problems import OperationActive
@@ -75,11 +75,14 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         if obstacle:
             messages.warning(request, obstacle)
             return redirect(page_url("review", onboarding.client))
+        if changed := what_changed(kind, [bot], {}, request.POST):
+            messages.warning(request, changed)
+            return redirect(page_url("review", onboarding.client))
         if doubtful and "confirmed" not in request.POST:
             messages.warning(request, "Nothing was launched. Confirm the warnings first, or correct the settings.")
             return redirect(page_url("review", onboarding.client))
         try:
-            operation_request(kind=kind.name, subject=bot, requested_by=request.user)
+            operation_request(kind=kind.name, subject=bot, requested_by=request.user, confirmed=True)
         except OperationActive as problem:
             messages.warning(request, link_to_active(problem))
         except Problem as problem:
@@ -92,6 +95,7 @@ def review(request: HttpRequest, client_id: int) -> HttpResponse:
         **frame("review", onboarding),
         "bot": bot,
         "kind": kind,
+        "confirms": (CONFIRMS, mark_of(kind, [bot], {})),
         "obstacle": obstacle,
         "may_launch": may_launch,
         # The doubts stand at the box that confirms them.

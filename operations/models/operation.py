@@ -20,7 +20,7 @@ from operations import kinds
 from operations.models.queries import ACTING, OperationQuerySet
 from operations.models.state import ACTIVE_STATES, State
 from operations.models.step import Step, StepState
-from operations.problems import OperationActive
+from operations.problems import ChangedSinceConfirmed, OperationActive
 
 #: Characters that are kept of the name of what an operation is about.
 MAX_LABEL = 200
@@ -59,6 +59,13 @@ class Operation(models.Model):
     )
     urgent = models.BooleanField(default=False, help_text="Ahead of operations that are not.")
     options = models.JSONField(default=dict, blank=True, help_text="The options of the request. Never a secret.")
+    confirmed = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",  # for an older release that still runs while this one is deployed
+        help_text="A mark of what its confirmation page said. Empty if there was none.",
+    )
     checkpoint = models.JSONField(
         default=dict, blank=True, help_text="Results of a step that later steps need. Never a secret."
     )
@@ -244,8 +251,10 @@ class Operation(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether it failed and is the last operation on its subject: an older one may no longer be wanted."""
-        failed = self.state in {State.FAILED, State.CANCELLED}
+        """Whether it failed and is the last operation on its subject: an older one may no longer be wanted, nor one
+        for something that has changed since it was confirmed.
+        """
+        failed = self.state in {State.FAILED, State.CANCELLED} and self.error_code != ChangedSinceConfirmed.code
         possible = self.subject is not None and not isinstance(self.definition, kinds.RemovedOperationType)
         return failed and possible and self.newer is None
 

@@ -177,8 +177,9 @@ def test_a_kill_switch_that_could_not_be_put_back_does_not_outlive_the_next_star
     assert sandbox.world.instances[name].config[0]["manual_kill_switch"] is False
 
 
-def test_a_start_does_not_restart_a_running_bot_that_has_not_reconnected(pmm, name, perform, sandbox):
+def test_a_start_does_not_restart_a_running_bot_that_has_not_reconnected(pmm, name, perform, sandbox, settings):
     """After a restart of the API a live bot is listed with ``recently_active: false`` for a moment."""
+    settings.FLEET = settings.FLEET | {"RECONNECT_GRACE": 30}
     began = sandbox.world.instances[name].started_at
     mqtt, calls = Bots.mqtt, []
 

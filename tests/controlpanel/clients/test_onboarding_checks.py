@@ -315,6 +315,18 @@ def test_a_doubtful_setting_is_confirmed_before_the_launch(own, key, make_bot, b
     assert Operation.objects.get().kind == "deploy"
 
 
+def test_what_changed_since_the_review_is_not_launched(own, key, make_bot, browser):
+    bot = make_bot()
+    sent = dict([browser.get(page("review", own)).context["confirms"]])
+    Bot.objects.filter(pk=bot.pk).update(settings=bot.settings | {"order_amount": 4800})
+    again = browser.post(page("review", own), sent, follow=True)
+    assert "has changed since you opened it" in text_of(again) and "4800" in text_of(again)
+    assert not Operation.objects.exists()
+    browser.post(page("review", own), dict([again.context["confirms"]]))
+    Bot.objects.filter(pk=bot.pk).update(settings=bot.settings | {"order_amount": 9900})
+    assert run_next().error_code == "changed_since_confirmed"
+
+
 # --- after the launch ---
 
 

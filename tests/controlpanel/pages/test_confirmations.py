@@ -11,7 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from operations.models import Batch, Operation
+from operations import runner
+from operations.batches import to_retry
+from operations.models import Batch, Operation, State, StepState
+from operations.services import operation_request, operation_retry
 from tests.conftest import stored_key, valid_client
 from tests.controlpanel.bots.test_bot_pages import pmm  # noqa: F401
 from tests.controlpanel.conftest import BOT, CLIENT, operate_url, text_of
@@ -144,11 +147,132 @@ def test_so_are_the_keys_of_several_clients(key, second_client, opened):
     is_shown_again(page)
 
 
+def redeployed_elsewhere():
+    Deployment.objects.update(ended_at=timezone.now())
+    runs(Bot.objects.get(), trading_pair="BTC-USDT", server=other_server())
+
+
+def redeployed():
+    Deployment.objects.update(ended_at=timezone.now())
+    runs(Bot.objects.get())
+
+
+def settings_are_applied():
+    Deployment.objects.update(live_config={**Bot.objects.get().settings, "order_amount": 4800})
+
+
+OF_AN_INSTANCE = {
+    "its server's address": OF_A_BOT["its server's address"],
+    "its market": redeployed_elsewhere,
+    "its instance": redeployed,
+    "its settings": settings_are_applied,
+}
+
+
+@pytest.mark.parametrize("change", OF_AN_INSTANCE)
+@pytest.mark.parametrize("kind", ["start", "resume", "recover", "archive"])
+def test_so_is_what_is_done_to_another_instance(kind, change, pmm, key, opened):  # noqa: F811
+    allows = {
+        "observed_state": BotState.PAUSED if kind == "resume" else BotState.CRASHED,
+        "exposed_since": timezone.now() if kind == "recover" else None,
+    }
+    pmm.deployment.update(**allows)
+    page = opened(kind, pmm)
+    OF_AN_INSTANCE[change]()
+    Deployment.objects.update(**allows)
+    if change == "its settings" and kind != "resume":
+        assert page.confirm().status_code == 302  # of which the page says nothing
+    else:
+        is_shown_again(page)
+
+
 def test_a_confirmation_of_others_is_none(make_bot, key, opened):
     one, other = make_bot(name="One"), make_bot(name="Other")
     page, of_other = opened("deploy", one), opened("deploy", other)
     page.fields["confirms"] = of_other.fields["confirms"]
     is_shown_again(page)
+
+
+def test_what_a_page_skips_stays_skipped(make_bot, key, opened):
+    free, taken = make_bot(name="Free"), make_bot(name="Taken")
+    runs(taken)
+    page = opened("deploy", free, taken, changelist=BOT)
+    Deployment.objects.update(ended_at=timezone.now())
+    Bot.objects.update(deployment=None)
+    assert page.confirm().status_code == 302
+    assert [operation.subject for operation in Operation.objects.all()] == [free]
+
+
+# --- what changes while it is queued ---
+
+
+def after(change):
+    """How the operation ended that was requested before the change."""
+    (operation,) = Operation.objects.all()
+    assert operation.state == State.QUEUED
+    change()
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
+def is_not_done(operation):
+    assert (operation.state, operation.error_code) == (State.FAILED, "changed_since_confirmed")
+    assert operation.steps.exclude(state=StepState.WAITING).count() == 1 and not operation.can_be_retried
+
+
+@pytest.mark.parametrize("change", OF_A_BOT)
+def test_what_changed_while_it_was_queued_is_not_deployed(change, bot, key, opened):
+    assert opened("deploy", bot).confirm().status_code == 302
+    is_not_done(after(OF_A_BOT[change]))
+    assert not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize("change", OF_KEYS)
+@pytest.mark.parametrize("kind", ["push_profile", "rotate_key", "test_key"])
+def test_nor_are_keys_pushed_elsewhere(kind, change, bot, key, opened):
+    runs(bot)
+    assert opened(kind, key.client if kind == "push_profile" else key).confirm().status_code == 302
+    is_not_done(after(OF_KEYS[change]))
+
+
+@pytest.mark.parametrize("change", OF_AN_INSTANCE)
+def test_nor_is_another_instance_resumed(change, pmm, key, opened):  # noqa: F811
+    pmm.deployment.update(observed_state=BotState.PAUSED)
+    assert opened("resume", pmm).confirm().status_code == 302
+    is_not_done(after(OF_AN_INSTANCE[change]))
+
+
+def test_of_several_those_that_changed_are_left_out_and_not_retried(make_bot, key, opened, admin_user):
+    bots = [make_bot(name=f"Bot {number}") for number in range(2)]
+    opened("deploy", *bots, changelist=BOT).confirm()
+    settings_are_saved()
+    codes = []
+    for operation in Operation.objects.order_by("pk"):
+        runner.run(operation.pk)
+        operation.refresh_from_db()
+        codes.append(operation.error_code)
+    assert codes == ["", "changed_since_confirmed"]
+    Operation.objects.update(state=State.FAILED)
+    assert [operation.subject for operation in to_retry(Batch.objects.get(), admin_user)[0]] == bots[:1]
+
+
+def test_what_was_only_seen_of_a_bot_meanwhile_is_no_reason(bot, key, opened):
+    assert opened("deploy", bot).confirm().status_code == 302
+    operation = after(lambda: Server.objects.update(last_error="It did not answer.", account_names=["client_sharp"]))
+    assert operation.state == State.SUCCEEDED, operation.error_message
+
+
+def test_who_tries_again_what_failed_wants_what_is_saved_by_then(bot, key, opened, admin_user):
+    opened("deploy", bot).confirm()
+    failed = Operation.objects.get()
+    assert failed.confirmed
+    Operation.objects.update(state=State.FAILED)
+    assert not operation_retry(operation=failed, requested_by=admin_user).confirmed
+
+
+def test_a_tool_that_asked_for_no_confirmation_gets_what_is_saved_when_it_runs(bot, key, perform):
+    assert not operation_request(kind="deploy", subject=bot).confirmed
 
 
 # --- what goes through ---
@@ -188,18 +312,14 @@ def test_what_was_only_seen_of_a_bot_since_is_no_reason_to_ask_again(kind, state
     assert Operation.objects.get().kind == kind
 
 
-def redeployed_elsewhere():
-    Deployment.objects.update(ended_at=timezone.now())
-    runs(Bot.objects.get(), trading_pair="BTC-USDT", server=other_server())
-
-
 @pytest.mark.parametrize("change", [*OF_A_BOT, "its instance"])
 @pytest.mark.parametrize("kind", ["stop", "pause"])
 def test_what_ends_trading_never_waits(kind, change, pmm, key, opened):  # noqa: F811
     page = opened(kind, pmm)
     OF_A_BOT.get(change, redeployed_elsewhere)()
     assert page.confirm().status_code == 302
-    assert Operation.objects.get().kind == kind
+    operation = Operation.objects.get()
+    assert operation.kind == kind and not operation.confirmed
 
 
 def test_a_page_that_is_shown_again_keeps_what_was_chosen(bot, key, opened):
