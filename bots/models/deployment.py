@@ -295,6 +295,11 @@ class Deployment(models.Model):
         return self.is_open and self.state not in {BotState.STOPPED, BotState.CRASHED}
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it was lately seen stopped, and has left no order that is not accounted for."""
+        return self.state == BotState.STOPPED and self.exposed_since is None
+
+    @property
     def is_held(self) -> bool:
         """Whether a user wants it not to quote: it is paused, or a pause is requested and not confirmed yet."""
         switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before

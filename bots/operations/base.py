@@ -63,7 +63,7 @@ def trading(deployment: Deployment) -> str:
 def end_of(instance: Deployment) -> str:
     """Describe what the end of an instance does to its trading and its orders, by what is known about it."""
     state = instance.state
-    if state == BotState.STOPPED and instance.exposed_since is None:
+    if instance.is_settled:
         return "The bot is already stopped, and its orders are cancelled."
     if (
         state in {BotState.STOPPED, BotState.CRASHED, BotState.NOT_LISTED, BotState.UNRESPONSIVE}

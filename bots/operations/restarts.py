@@ -38,6 +38,8 @@ WITHIN = timedelta(hours=1)
 #: With the last of these, somebody said whether the bot should trade.
 _WANTED = frozenset({"deploy", "redeploy", "start", "resume"})
 _UNWANTED = frozenset({"stop", "pause", "recover", "archive"})
+#: What was cancelled leaves it at what was said before, unless it was about to start the bot: that is not wanted then.
+_WITHDRAWN = Q(state=State.CANCELLED) & ~Q(kind__in=("start", "deploy")) & ~Q(options__has_key="automatic")
 
 
 def restart_crashed(now: datetime | None = None) -> None:
@@ -85,7 +87,7 @@ def _crashed(now: datetime, of: Sequence[Bot] | None = None, apart_from: Sequenc
         apart_from: the operations that were just requested for this, which are no reason to leave a bot alone.
     """
     others = _on_bot().exclude(pk__in=apart_from)
-    last = others.filter(kind__in=_WANTED | _UNWANTED)
+    last = _wishes(others)
     polled_lately = now - timedelta(seconds=settings.FLEET["STALE"])
     bots = (
         Bot.objects.filter(
@@ -113,10 +115,33 @@ def _crashed(now: datetime, of: Sequence[Bot] | None = None, apart_from: Sequenc
         bots = bots.filter(pk__in=[bot.pk for bot in of])
     found: list[Any] = list(bots)
     wishes = Operation.objects.in_bulk([bot.last_wish for bot in found if bot.last_wish])
-    stops = list(EmergencyStop.objects.active())
     for bot in found:
         bot.wish = wishes.get(bot.last_wish)
-    return [bot for bot in found if _should_run(bot) and not any(stop.concerns(bot) for stop in stops)]
+    should_run = [bot for bot in found if _should_run(bot)]
+    oldest = min((bot.wish.requested_at for bot in should_run), default=now)
+    in_force = Q(lifted_at__isnull=True)
+    stops = list(EmergencyStop.objects.filter(in_force | Q(only_blocks=False, requested_at__gt=oldest)))
+    return [bot for bot in should_run if not any(_keeps_down(stop, bot) for stop in stops)]
+
+
+def _wishes(operations: OperationQuerySet) -> OperationQuerySet:
+    """Return those with which somebody, or the panel for them, said whether their bot should trade."""
+    return operations.filter(kind__in=_WANTED | _UNWANTED).exclude(_WITHDRAWN)
+
+
+def _keeps_down(stop: EmergencyStop, bot: Any) -> bool:
+    """Return whether an emergency stop is in force for the bot, or was since somebody last wanted it to run: when it is
+    lifted, the bots stay as they are.
+    """
+    return stop.concerns(bot) and (stop.is_active or stop.requested_at > bot.wish.requested_at)
+
+
+def is_to_be_started(bot: Any) -> bool:
+    """Return whether the restart policy may start a stopped bot: it was recovered for that, or a start failed."""
+    if bot.restart_policy != RestartPolicy.AFTER_CRASH or bot.restarts_exhausted_at is not None:
+        return False
+    bot.wish = _wishes(Operation.objects.of(bot)).order_by("-pk").first()
+    return _should_run(bot)
 
 
 def _by_people() -> OperationQuerySet:
@@ -129,9 +154,8 @@ def _should_run(bot: Any) -> bool:
     instance, wish = bot.open_deployment, bot.wish
     if instance is None or wish is None or instance.is_held:
         return False
-    # Who canceled a restart, a person or an emergency stop, did not want it.
-    wanted = wish.state != State.CANCELLED if _is_automatic(wish) else wish.kind in _WANTED
-    if not wanted:
+    # Who canceled a start, a person or an emergency stop, did not want it.
+    if wish.state == State.CANCELLED or not (_is_automatic(wish) or wish.kind in _WANTED):
         return False
     # To be started again, a crashed bot is stopped in order first: what failed after that left it stopped.
     halfway = _is_automatic(wish) and (wish.kind == "recover" or wish.state == State.FAILED)

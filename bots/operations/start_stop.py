@@ -23,6 +23,7 @@ from bots.operations.base import (
     trading,
 )
 from bots.operations.options import GONE_PERMISSION, WhenGone, may_be_gone, open_orders_option
+from bots.operations.restarts import is_to_be_started
 from bots.operations.steps import instances, lifecycle
 from core.problems import Problem
 from operations.kinds import ActiveOperation, StepContext, StepDefinition, raised, register
@@ -102,19 +103,21 @@ class Stop(BotOperation):
 
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         instance = at_hand(subject)
-        is_down = instance.state in {BotState.CRASHED, BotState.NOT_LISTED}
+        is_down = instance.state in {BotState.CRASHED, BotState.NOT_LISTED} or instance.is_settled
+        is_due = instance.is_settled and is_to_be_started(subject)
         stops = f"Stops {trading(instance)}, cancels its orders, and waits for the bot's log to confirm it."
         previous = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
         return paragraphs(
             f"{end_of(instance) if is_down else stops} You can start it again.",
+            "Its restart policy was about to start it again, and then does not." if is_due else "",
             f"“{previous.label}” is running now. It ends at its next safe point." if previous else "",
         )
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
-        stopped = instance is not None and instance.state == BotState.STOPPED and instance.exposed_since is None
-        if stopped and not subject.duplicate_names:
+        stopped = instance is not None and instance.is_settled and not subject.duplicate_names
+        if stopped and not is_to_be_started(subject):
             yield NotPossibleNow(f"{instance} is already stopped.")
         # What is about to make an instance gives way to a stop.
         if instance is not None or not Operation.objects.of(subject).active().exists():

@@ -274,6 +274,10 @@ def test_an_offboarded_clients_bot_orders_in_doubt_and_an_emergency_stop_keep_it
     stop.lift(None, "")
     look(now)
     bot.refresh_from_db()
+    assert bot.restart_due_at is None, "it stays as it is until somebody starts it"
+    wish(bot, "start")
+    look(now)
+    bot.refresh_from_db()
     assert bot.restart_due_at is not None
 
 

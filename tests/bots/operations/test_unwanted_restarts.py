@@ -1,0 +1,164 @@
+"""What nobody wants to run is not started by a restart policy: how a person ends one, and an emergency stop does."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from bots.models import Bot, BotState, EmergencyStop, RestartPolicy, StopScope
+from bots.monitoring.poll import poll_server
+from bots.operations.restarts import AUTOMATIC, restart_crashed
+from operations import kinds, runner
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.bots.operations.test_restarts import MINUTE, look, make_crashed, now, starts, wish  # noqa: F401
+from tests.conftest import valid_client
+from tests.controlpanel.conftest import operate_url, text_of
+
+
+def is_started(at):
+    """Whether the policy starts a bot within an hour that nobody touches."""
+    for minutes in range(0, 60, 5):
+        look(at + minutes * MINUTE)
+    return Operation.objects.active().filter(kind__in=["start", "recover"]).exists()
+
+
+# --- stopped while its restart is near ---
+
+NEAR = {
+    "it was recovered for that": ("recover", State.SUCCEEDED, AUTOMATIC),
+    "a start failed halfway": ("start", State.FAILED, AUTOMATIC),
+    "a recovery failed": ("recover", State.FAILED, AUTOMATIC),
+}
+FAR = {
+    "a person stopped it": ("stop", State.SUCCEEDED, {}),
+    "a person recovered it": ("recover", State.SUCCEEDED, {}),
+    "a person canceled its restart": ("start", State.CANCELLED, AUTOMATIC),
+    "it stopped on its own": ("start", State.SUCCEEDED, AUTOMATIC),
+}
+
+
+@pytest.fixture
+def make_stopped(make_crashed, now):  # noqa: F811
+    def make(kind, state, options):
+        bot = make_crashed(observed_state=BotState.STOPPED, stopped_at=now, exposed_since=None, observed_at=now)
+        wish(bot, kind, state, options)
+        return bot
+
+    return make
+
+
+@pytest.mark.parametrize("near", NEAR)
+def test_a_bot_that_is_about_to_be_started_again_can_be_stopped_and_stays_so(near, make_stopped, now, admin_client):  # noqa: F811
+    bot = make_stopped(*NEAR[near])
+    page = admin_client.get(operate_url(bot, "stop"))
+    assert "was about to start it again, and then does not" in text_of(page)
+    assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
+    Operation.objects.filter(kind="stop").update(state=State.SUCCEEDED)
+    assert not is_started(now)
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_one_that_stays_stopped_anyway_needs_no_stop(far, make_stopped, now):  # noqa: F811
+    bot = make_stopped(*FAR[far])
+    assert "is already stopped" in kinds.get("stop").blocker(bot).message
+    assert not is_started(now)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"restart_policy": RestartPolicy.NEVER}, {"restarts_exhausted_at": timezone.now()}],
+    ids=["off", "given up"],
+)
+def test_nor_does_one_whose_policy_does_nothing(facts, make_stopped):
+    bot = make_stopped(*NEAR["a start failed halfway"])
+    Bot.objects.update(**facts)
+    bot.refresh_from_db()
+    assert "is already stopped" in kinds.get("stop").blocker(bot).message
+
+
+def test_a_stop_between_an_automatic_recovery_and_its_start_is_kept(bot, perform, sandbox, server):
+    Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.AFTER_CRASH)
+    perform("deploy", bot)
+    sandbox.world.clock.advance(60)
+    sandbox.world.crash(bot.deployment.instance_name)
+    poll_server(server)
+    assert runner.run(operation_request(kind="recover", subject=bot, options=AUTOMATIC).pk)
+    bot.refresh_from_db()
+    assert kinds.get("stop").blocker(bot) is None
+    stop = perform("stop", bot)
+    assert stop.state == State.SUCCEEDED, stop.error_message
+    poll_server(server)
+    restart_crashed()
+    restart_crashed(timezone.now() + timedelta(minutes=5))
+    assert not starts()
+
+
+# --- what was cancelled ---
+
+
+@pytest.mark.parametrize("before", ["deploy", "redeploy", "start"])
+@pytest.mark.parametrize("cancelled", ["start", "deploy"])
+def test_a_start_that_a_person_requested_and_canceled_is_not_made_up_for(cancelled, before, make_crashed, now):  # noqa: F811
+    wish(make_crashed(last=before), cancelled, State.CANCELLED)
+    assert not is_started(now)
+
+
+@pytest.mark.parametrize("cancelled", ["stop", "pause", "redeploy", "archive"])
+def test_what_else_was_cancelled_leaves_the_bot_wanted(cancelled, make_crashed, now):  # noqa: F811
+    wish(make_crashed(), cancelled, State.CANCELLED)
+    assert is_started(now)
+
+
+def test_a_stop_that_failed_is_not_undone_by_a_start_that_was_cancelled(make_crashed, now):  # noqa: F811
+    bot = make_crashed()
+    wish(bot, "stop", State.FAILED)
+    wish(bot, "redeploy", State.CANCELLED)
+    assert not is_started(now)
+
+
+# --- after an emergency stop ---
+
+DOWN = {
+    "crashed": {},
+    "crashed with nothing open": {"exposed_since": None},
+    "recovered": {"observed_state": BotState.STOPPED, "exposed_since": None, "stopped_at": timezone.now()},
+}
+
+
+def lifted(**what):
+    stop, _ = EmergencyStop.objects.declare(requested_by=None, **what)
+    assert stop.lift(None, "")
+    return stop
+
+
+@pytest.mark.parametrize("scope", StopScope)
+@pytest.mark.parametrize("down", DOWN)
+def test_a_lifted_emergency_stop_starts_nothing_that_was_down(down, scope, make_crashed, now, client_sharp, server):  # noqa: F811
+    bot = make_crashed(**DOWN[down])
+    if down == "recovered":
+        wish(bot, "recover", options=AUTOMATIC)
+    what = {"client": {"client": client_sharp}, "server": {"server": server}}.get(scope, {})
+    lifted(scope=scope, **what)
+    assert not is_started(now)
+
+
+def test_until_somebody_wants_it_again(make_crashed, now):  # noqa: F811
+    bot = make_crashed()
+    lifted(scope=StopScope.EVERYTHING)
+    wish(bot, "start")
+    assert is_started(now)
+
+
+def test_one_that_did_not_concern_the_bot_changes_nothing(make_crashed, now, server):  # noqa: F811
+    make_crashed()
+    lifted(scope=StopScope.CLIENT, client=valid_client("Other", server))
+    assert is_started(now)
+
+
+def test_a_hold_stopped_nothing_and_so_ends_no_policy(make_crashed, now):  # noqa: F811
+    make_crashed()
+    EmergencyStop.objects.hold("The panel was restored.")
+    assert not is_started(now)
+    EmergencyStop.objects.get().lift(None, "")
+    assert is_started(now)
