@@ -114,6 +114,8 @@ def _note(request: HttpRequest, user: User, began: float, now: float) -> None:
     try:
         with transaction.atomic():
             hold(user.pk)
+            # Before the session itself, as who ends it does: its row here goes first.
+            SignedInSession.objects.select_for_update().filter(pk=request.session.session_key).first()
             request.session.save()  # a new session has no row yet
             SignedInSession.objects.update_or_create(session_id=request.session.session_key, defaults=facts)
     except UpdateError:

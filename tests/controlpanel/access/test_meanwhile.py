@@ -20,7 +20,7 @@ from controlpanel.access.invitations import invite, link_of
 from controlpanel.access.passwords import PasswordHasher
 from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import UserAdmin
-from controlpanel.models import SecondFactor
+from controlpanel.models import SecondFactor, SignedInSession
 from core.admin.edit_conflicts import EditConflictMixin
 from json_api.models import Token, Webhook
 from operations.actions import ReadOnlyMixin
@@ -324,3 +324,39 @@ def test_two_administrators_who_save_each_other_at_once_are_both_done(
         thread.join()
     assert answers == [302, 302]
     assert {*User.objects.values_list("first_name", flat=True)} == {"Saved"}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["signs out there", "ends it elsewhere", "ends all others"])
+def test_a_session_that_ends_while_it_is_used_has_ended(way, mia, inside, monkeypatch):
+    key, store, acting = inside.session.session_key, type(inside.session), []
+    there, elsewhere, save = Browser(), Browser(), store.save
+    there.cookies = inside.cookies
+    elsewhere.post(reverse("admin:login"), {"username": "mia", "password": OLD})
+    began = SignedInSession.objects.get(pk=key).began_at.isoformat()
+    ends = {
+        "signs out there": lambda: there.post(reverse("admin:logout")),
+        "ends it elsewhere": lambda: elsewhere.post(reverse("my_sessions"), {"began": began}),
+        "ends all others": lambda: elsewhere.post(reverse("my_sessions")),
+    }
+    answers = []
+
+    def end() -> None:
+        answers.append(ends[way]().status_code)
+        connection.close()
+
+    def slow(self, *args, **kwargs):
+        save(self, *args, **kwargs)
+        if self.session_key == key and not acting:
+            monkeypatch.setattr("controlpanel.access.sessions.NOTED_EVERY", 60)
+            acting.append(Thread(target=end))
+            acting[0].start()
+            acting[0].join(0.5)
+
+    monkeypatch.setattr("controlpanel.access.sessions.NOTED_EVERY", -1)
+    monkeypatch.setattr(store, "save", slow)
+    inside.get(reverse("my_sessions"))
+    acting[0].join()
+    assert answers[0] in {200, 302}
+    assert not Session.objects.filter(pk=key).exists()
