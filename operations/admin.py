@@ -184,7 +184,7 @@ class OperationAdmin(LiveListMixin, ReadOnlyMixin):
             messages.warning(request, f"A newer operation exists: “{newer}” ({newer.state}). Check that one.")
             return newer
         if not operation.can_be_retried:
-            messages.warning(request, f"“{operation}” can't be retried. Its state is “{operation.state}”.")
+            messages.warning(request, f"“{operation}” can't be retried. {operation.why_not_retried}")
             return None
         try:
             new = operation_retry(operation=operation, requested_by=request.user)

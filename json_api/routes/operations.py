@@ -93,9 +93,7 @@ def retry(request: HttpRequest, operation_id: Path[Id]) -> Any:
         if not operation.definition.permitted_to(request.user, operation.options):
             raise PermissionMissing(f"{request.user} may not request “{operation}” with these options.")
         if not operation.can_be_retried:
-            raise NotPossibleNow(
-                f"“{operation}” can't be retried: its state is “{operation.state}”, or there is a newer operation."
-            )
+            raise NotPossibleNow(f"“{operation}” can't be retried. {operation.why_not_retried}")
         return operation_retry(operation=operation, requested_by=request.user)
 
     return Status(202, idempotent(request, resubmit))

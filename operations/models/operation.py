@@ -259,6 +259,14 @@ class Operation(models.Model):
         return failed and possible and self.newer is None
 
     @property
+    def why_not_retried(self) -> str:
+        """Why it can't be retried, in sentences."""
+        if self.error_code == ChangedSinceConfirmed.code:
+            return f"{self.error_message} {self.error_remedy}"
+        newer = self.newer
+        return f"A newer operation exists: “{newer}”." if newer else f"Its state is “{self.state}”."
+
+    @property
     def can_be_cancelled(self) -> bool:
         return self.is_active and not self.cancel_requested
 

@@ -18,6 +18,7 @@ from operations.services import operation_request, operation_retry
 from tests.conftest import stored_key, valid_client
 from tests.controlpanel.bots.test_bot_pages import pmm  # noqa: F401
 from tests.controlpanel.conftest import BOT, CLIENT, operate_url, text_of
+from tests.json_api.conftest import make_tool, tool  # noqa: F401
 
 CHANGED = "has changed since you opened it. Read it, then confirm again."
 
@@ -255,6 +256,17 @@ def test_of_several_those_that_changed_are_left_out_and_not_retried(make_bot, ke
     assert codes == ["", "changed_since_confirmed"]
     Operation.objects.update(state=State.FAILED)
     assert [operation.subject for operation in to_retry(Batch.objects.get(), admin_user)[0]] == bots[:1]
+
+
+def test_what_was_not_done_is_requested_again_and_not_retried(bot, key, opened, admin_client, tool):  # noqa: F811
+    opened("deploy", bot).confirm()
+    operation = after(settings_are_saved)
+    assert ">Retry<" not in text_of(admin_client.get(operation.get_absolute_url()))
+    refused = text_of(admin_client.post(reverse("admin:operations_operation_retry", args=[operation.pk]), follow=True))
+    assert "read what the confirmation says now" in refused
+    answer = tool.post(f"/operations/{operation.pk}/retry")
+    assert answer.status_code == 409 and "read what the confirmation says now" in answer.json()["detail"]
+    assert Operation.objects.count() == 1
 
 
 def test_what_was_only_seen_of_a_bot_meanwhile_is_no_reason(bot, key, opened):
