@@ -1,6 +1,6 @@
 """How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out: what is marked
-``full`` or ``one_in``, most cases of other tests with many, and two of three generated examples; ``--with-database``,
-for a run on another database. Who names files or tests gets all of their cases but those that are marked.
+``full`` or ``one_in``, most cases of other tests with several, and two of three generated examples;
+``--with-database``, for a run on another database. Who names files or tests gets all of their cases but those that are marked.
 
 The time left is calculated from how long each test took the last time, which pytest's cache keeps. At the end it lists
 what was skipped and why.
@@ -18,9 +18,11 @@ import pytest
 
 #: Seconds between two lines.
 EVERY = 10
-#: Of a test with more cases than these, a shorter run of all tests proves one in four.
-FEW, ONE_IN = 3, 4
+#: Of a test with several cases, a shorter run of all tests proves one of so many.
+ONE_IN = 4
 TIMES = "panel/times"
+#: How many tests were left out of this run, by the reason.
+LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left_out"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash.get(LEFT_OUT, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell the processes of pytest-xdist what they can't see: they are all given names of folders."""
     node.workerinput["names_tests"] = names_tests(node.config)
@@ -57,6 +69,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if asks_database(item)]
     if config.getoption("--full"):
         return
+    reasons = dict(left_out(items, named=names_tests(config)))
+    if names_tests(config):
+        for item, reason in reasons.items():
+            item.add_marker(pytest.mark.skip(reason=reason))
+    else:  # half of all: skipping each would take longer than it looks
+        items[:] = [item for item in items if item not in reasons]
+        config.stash[LEFT_OUT] = Counter(reasons.values())
+
+
+def left_out(items: Iterable[pytest.Item], *, named: bool) -> Iterator[tuple[pytest.Item, str]]:
+    """Yield what a run that is not full does not prove, with the reason. ``named``: somebody named files or tests."""
     unmarked: dict[str, list[pytest.Item]] = defaultdict(list)
     chosen: set[str] = set()
     cases: Counter[str] = Counter()
@@ -64,22 +87,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         of = item.nodeid.partition("[")[0]
         if (mark := item.get_closest_marker("full")) is not None:
             chosen.add(of)
-            item.add_marker(pytest.mark.skip(reason=f"only with --full: {mark.args[0]}"))
+            yield item, f"only with --full: {mark.args[0]}"
         elif (mark := item.get_closest_marker("one_in")) is not None:
             chosen.add(of)
             number, reason = mark.args
             if cases[of] % number:
-                item.add_marker(pytest.mark.skip(reason=f"only with --full: {reason}"))
+                yield item, f"only with --full: {reason}"
             cases[of] += 1
         else:
             unmarked[of].append(item)
-    if names_tests(config):
-        return
     for of, alike in unmarked.items():
-        if len(alike) > FEW and of not in chosen:
+        if of not in chosen and not named:
             for number, item in enumerate(alike):
                 if number % ONE_IN:
-                    item.add_marker(pytest.mark.skip(reason="only with --full: a test with many cases"))
+                    yield item, "only with --full: a test with several cases"
 
 
 def pytest_collection_finish() -> None:
@@ -162,7 +183,8 @@ class Progress:
             terminal.write_line(f"{len(self._done)} of {len(self._expected)} tests, {minutes(gone)} gone{left}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for reason, count in self._skipped.most_common():
+        skipped = self._skipped + self._config.stash.get(LEFT_OUT, Counter[str]())
+        for reason, count in skipped.most_common():
             terminalreporter.write_line(f"Skipped {count}: {reason}")
 
     def pytest_sessionfinish(self) -> None:

@@ -55,42 +55,36 @@ def unburdened() -> Iterator[None]:
     assert monotonic() - begun < reading._PATIENCE
 
 
+#: Made as they are needed: together they take half a gigabyte.
+FILLING = {
+    "blanks": lambda: {"sheet1": b" " * 50_000_000},
+    "no tags": lambda: {"sheet1": b"<" * 499_000},
+    "attributes": lambda: {
+        "sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)
+    },
+    "a shared formula": lambda: {
+        "sheet1": SHARED % (b'"' + b"x" * 7_500_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 150)
+    },
+    "many shared formulas": lambda: {
+        "sheet1": SHARED % (b'"' + b"x" * 8_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 100_000)
+    },
+    "sheets": lambda: {
+        "workbook": b"<workbook><sheets>" + b'<sheet name="a" sheetId="1"/>' * 30_000 + b"</sheets></workbook>"
+    },
+    "styles": lambda: {"styles": STYLES % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
+    "fonts": lambda: {"styles": STYLES % (b"fonts", b"<font/>" * 1_000_000, b"fonts")},
+    "the name of a font": lambda: {"styles": named(b"x" * 200_000_000)},
+    "many whales": lambda: {"sheet1": filled(b'<c t="inlineStr"><is><t>' + b"\xf0\x9f\x90\x8b" * 8 + b"</t></is></c>")},
+    "many ticks": lambda: {"sheet1": filled(b'<c t="b"><v>1</v></c>')},
+    "many formulas": lambda: {"sheet1": filled(b"<c><f>A</f></c>", columns=200)},
+    "many large numbers": lambda: {"sheet1": filled(b"<c><v>" + b"9" * 4000 + b"</v></c>", columns=2)},
+}
+
+
 @pytest.mark.one_in(7, "each way to fill memory and time: some of them in a shorter run")
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"sheet1": b" " * 50_000_000},
-        {"sheet1": b"<" * 499_000},
-        {"sheet1": b"<worksheet><sheetData><row><c %s/></row></sheetData></worksheet>" % (b'a="" ' * 500_000)},
-        {"sheet1": SHARED % (b'"' + b"x" * 7_500_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 150)},
-        {"sheet1": SHARED % (b'"' + b"x" * 8_000 + b'"', b'<c r="B2"><f t="shared" si="0"/></c>' * 100_000)},
-        {"workbook": b"<workbook><sheets>" + b'<sheet name="a" sheetId="1"/>' * 30_000 + b"</sheets></workbook>"},
-        {"styles": STYLES % (b"cellXfs", b"<xf/>" * 400_000, b"cellXfs")},
-        {"styles": STYLES % (b"fonts", b"<font/>" * 1_000_000, b"fonts")},
-        {"styles": named(b"x" * 200_000_000)},
-        {"sheet1": filled(b'<c t="inlineStr"><is><t>' + b"\xf0\x9f\x90\x8b" * 8 + b"</t></is></c>")},
-        {"sheet1": filled(b'<c t="b"><v>1</v></c>')},
-        {"sheet1": filled(b"<c><f>A</f></c>", columns=200)},
-        {"sheet1": filled(b"<c><v>" + b"9" * 4000 + b"</v></c>", columns=2)},
-    ],
-    ids=[
-        "blanks",
-        "no tags",
-        "attributes",
-        "a shared formula",
-        "many shared formulas",
-        "sheets",
-        "styles",
-        "fonts",
-        "the name of a font",
-        "many whales",
-        "many ticks",
-        "many formulas",
-        "many large numbers",
-    ],
-)
-def test_a_small_file_that_would_fill_the_memory_is_refused(parts):
-    content = packed(**parts)
+@pytest.mark.parametrize("of", FILLING)
+def test_a_small_file_that_would_fill_the_memory_is_refused(of):
+    content = packed(**FILLING[of]())
     assert len(content) < 250_000
     with unburdened():
         assert refusal(content).partition(".")[0] in {"The sheet is too large", UNREADABLE}
@@ -144,19 +138,22 @@ def test_a_small_file_with_an_endless_sheet_is_refused(rows, words):
         assert words in refusal(content)
 
 
+BELOW = {
+    "validations": lambda: {
+        "sheet1": SHEET % (b'<dataValidations><dataValidation sqref="%s"/></dataValidations>' % (RANGE * 3_000_000))
+    },
+    "conditional formats": lambda: {"sheet1": SHEET % (b'<conditionalFormatting sqref="%s"/>' % (RANGE * 3_000_000))},
+    "attributes that look like tags": lambda: {
+        "sheet1": SHEET % (b"<x %s/>" % b" ".join(b'a%d=">"' % number for number in range(300_000)))
+    },
+}
+
+
 @pytest.mark.one_in(3, "each way to fill memory and time: some of them in a shorter run")
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"sheet1": SHEET % (b'<dataValidations><dataValidation sqref="%s"/></dataValidations>' % (RANGE * 3_000_000))},
-        {"sheet1": SHEET % (b'<conditionalFormatting sqref="%s"/>' % (RANGE * 3_000_000))},
-        {"sheet1": SHEET % (b"<x %s/>" % b" ".join(b'a%d=">"' % number for number in range(300_000)))},
-    ],
-    ids=["validations", "conditional formats", "attributes that look like tags"],
-)
-def test_what_a_file_has_below_its_rows_takes_the_panel_no_longer(parts, monkeypatch):
+@pytest.mark.parametrize("what", BELOW)
+def test_what_a_file_has_below_its_rows_takes_the_panel_no_longer(what, monkeypatch):
     monkeypatch.setattr(reading, "SECONDS", 2)
-    content = packed(**parts)
+    content = packed(**BELOW[what]())
     with unburdened():
         try:
             assert values(content) == [{"name": "x"}]
