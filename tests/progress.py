@@ -1,6 +1,7 @@
 """How far a run is and how long it will still take; ``--full``, for what a shorter run leaves out: what is marked
 ``full`` or ``one_in``, most cases of other tests with several, and two of three generated examples;
-``--with-database``, for a run on another database. Who names files or tests gets all of their cases but those that are marked.
+``--with-database``, for a run on another database. Who names files or tests gets all of their cases but those that are
+marked.
 
 The time left is calculated from how long each test took the last time, which pytest's cache keeps. At the end it lists
 what was skipped and why.
