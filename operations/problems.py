@@ -50,8 +50,8 @@ class ChangedSinceConfirmed(Problem):
     """
 
     code = "changed_since_confirmed"
-    meaning = "What the confirmation of this operation said has changed since. Nothing was done."
-    default_remedy = "Request it again from the object's page, and read what the confirmation says now."
+    meaning = "What was confirmed changed before the operation began. Nothing was done."
+    default_remedy = "Request it again from the object's page. The confirmation says what will be done now."
 
 
 class SubjectGone(Problem):

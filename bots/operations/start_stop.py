@@ -109,7 +109,7 @@ class Stop(BotOperation):
         previous = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
         return paragraphs(
             f"{end_of(instance) if is_down else stops} You can start it again.",
-            "Its restart policy was about to start it again, and then does not." if is_due else "",
+            "Its restart policy is about to start it again. After a stop, it does not." if is_due else "",
             f"“{previous.label}” is running now. It ends at its next safe point." if previous else "",
         )
 

@@ -52,7 +52,7 @@ def make_stopped(make_crashed, now):  # noqa: F811
 def test_a_bot_that_is_about_to_be_started_again_can_be_stopped_and_stays_so(near, make_stopped, now, admin_client):  # noqa: F811
     bot = make_stopped(*NEAR[near])
     page = admin_client.get(operate_url(bot, "stop"))
-    assert "was about to start it again, and then does not" in text_of(page)
+    assert "about to start it again. After a stop, it does not." in text_of(page)
     assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
     Operation.objects.filter(kind="stop").update(state=State.SUCCEEDED)
     assert not is_started(now)

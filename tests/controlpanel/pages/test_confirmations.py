@@ -263,9 +263,9 @@ def test_what_was_not_done_is_requested_again_and_not_retried(bot, key, opened, 
     operation = after(settings_are_saved)
     assert ">Retry<" not in text_of(admin_client.get(operation.get_absolute_url()))
     refused = text_of(admin_client.post(reverse("admin:operations_operation_retry", args=[operation.pk]), follow=True))
-    assert "read what the confirmation says now" in refused
+    assert "The confirmation says what will be done now" in refused
     answer = tool.post(f"/operations/{operation.pk}/retry")
-    assert answer.status_code == 409 and "read what the confirmation says now" in answer.json()["detail"]
+    assert answer.status_code == 409 and "The confirmation says what will be done now" in answer.json()["detail"]
     assert Operation.objects.count() == 1
 
 
