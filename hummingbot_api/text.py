@@ -40,21 +40,47 @@ _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
 
-    A secret is masked only as a whole: within another word, the rest of the word would reveal it. The caller decides
-    what is a secret: see ``secret_values``.
+    A secret is masked only as a whole: within another word, the rest of the word would reveal it. At the end of a text,
+    its beginning is masked, too: who wrote or sent the text may have cut it there. The caller decides what is a secret:
+    see ``secret_values``.
     """
     forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
     if not forms:
         return lambda text: text
-    pattern = "|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True)))
-    return lambda text: re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+    pattern = re.compile("|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
+    return lambda text: pattern.sub(MASK, _mask_cut(text, forms))
 
 
 def _as_a_whole(form: str) -> str:
-    if len(form) >= MIN_SECRET_ANYWHERE and re.search(r"\d", form):
+    if _is_masked_anywhere(form):
         return re.escape(form)
     before, after = (r"(?<!\w)" if _is_of_words(form[0]) else ""), (r"(?!\w)" if _is_of_words(form[-1]) else "")
     return f"{before}{re.escape(form)}{after}"
+
+
+def _mask_cut(text: str, forms: Iterable[str]) -> str:
+    """Mask the beginning of a secret with which the text ends, of several the longest."""
+    shown = text.rstrip().removesuffix("…").removesuffix("...")
+    starts = (start for form in forms if (start := _start_of_cut(shown, form)) is not None)
+    start = min(starts, default=None)
+    return text if start is None else shown[:start] + MASK + text[len(shown) :]
+
+
+def _start_of_cut(text: str, form: str) -> int | None:
+    form = form.lower()
+    offset = max(0, len(text) - len(form))
+    tail = text[offset:].lower()
+    start = tail.find(form[:MIN_SECRET])
+    while start >= 0:
+        is_whole_word = not (_is_of_words(form[0]) and _is_of_words(text[: offset + start][-1:]))
+        if form.startswith(tail[start:]) and (is_whole_word or _is_masked_anywhere(form)):
+            return offset + start
+        start = tail.find(form[:MIN_SECRET], start + 1)
+    return None
+
+
+def _is_masked_anywhere(form: str) -> bool:
+    return len(form) >= MIN_SECRET_ANYWHERE and re.search(r"\d", form) is not None
 
 
 def _is_of_words(character: str) -> bool:

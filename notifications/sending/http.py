@@ -9,16 +9,17 @@ allows all other addresses of this machine, which look like its neighbors'.
 import re
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import requests
 import urllib3
 from django.conf import settings
+from requests.utils import requote_uri
 
 from core.problems import Problem
 from hummingbot_api.errors import AddressForbidden
 from hummingbot_api.http.connections import check_address, guarded_session, limited
-from hummingbot_api.text import mask_secrets, one_line
+from hummingbot_api.text import MAX_READ, mask_secrets, one_line, truncate
 from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable
 
 #: Seconds to connect, and to wait for the answer; and for both together.
@@ -72,8 +73,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str] | None = None, sec
 
 def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Problem | None:
     parts = urlsplit(url)
-    pieces = [piece for piece in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= MIN_PIECE]
-    mask = mask_secrets([url, parts.path, *pieces, *secrets])
+    mask = mask_secrets([*_spellings(url), *secrets])
     with guarded_session() as session:
         try:
             with (
@@ -93,12 +93,24 @@ def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tup
             return ChannelUnreachable(f"Could not connect to {parts.hostname}, or the connection was cut.")
 
 
+def _spellings(url: str) -> set[str]:
+    """Return the address and its parts as a receiver may quote them: as entered, as sent, and decoded."""
+    parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}"
+    pieces = [url, path, parts.path, *(piece for piece in re.split(r"[/?&=]", path) if len(piece) >= MIN_PIECE)]
+    return {spell(piece) for piece in pieces for spell in (str, requote_uri, unquote, unquote_plus)}
+
+
 def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Problem | None:
     status = response.status_code
     if 200 <= status < 300:
         return None
-    # One piece, as it comes: an endless answer must not block the caller.
-    words = one_line(mask(response.raw.read1(MAX_QUOTE, decode_content=False).decode(errors="replace")))
+    # One piece, as it comes: an endless answer must not block the caller. It may end within a character.
+    piece = (
+        response.raw.read1(MAX_READ, decode_content=False).decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}")
+    )
+    # Masked before it is cut: of a secret that is cut in two, half would be shown.
+    words = truncate(one_line(mask(piece)), MAX_QUOTE)
     output = f"The receiver responded with {status}{f': {words}' if words.isprintable() and words else ''}."
     if status == 429 or status >= 500:
         return ChannelBusy(output, wait=_seconds(response.headers.get("Retry-After", "")))

@@ -1,5 +1,7 @@
 """Which values are masked, and that a mask hides no words and reveals nothing."""
 
+from urllib.parse import quote
+
 import pytest
 
 from hummingbot_api.secret_values import looks_random, secrets_in
@@ -75,6 +77,33 @@ def test_a_long_random_value_is_a_secret_in_any_field(around):
 def test_what_is_short_is_not_masked(secret):
     text = "m ab abc 7 True None"
     assert mask_secrets([secret])(text) == text
+
+
+@pytest.mark.parametrize(
+    "secret", ["planted-7f3a9c01-key", "sunshine-and-rain", "https://x.example/hook/a%20b", "ü" * 20]
+)
+@pytest.mark.parametrize("ends", ["", "…", "...", "\n"])
+def test_a_secret_that_the_end_of_a_text_cuts_is_masked(secret, ends):
+    mask = mask_secrets(["another", secret, "other-secret"])
+    for length in range(4, len(secret) + 1):
+        for spelled in (secret, secret.upper(), quote(secret, safe="")):
+            assert mask(f"refused: {spelled[:length]}{ends}") == f"refused: •••{ends}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the sun", "the sun"),
+        ("a monsoon, no suns", "a monsoon, no •••"),
+        ("client_suns", "client_suns"),
+        ("sunday", "sunday"),
+        ("suns shine", "suns shine"),
+        ("sunshine suns", "••• •••"),
+        ("7f3a9c01-key-sunsh", "•••"),
+    ],
+)
+def test_no_other_word_at_the_end_of_a_text_is_masked(text, shown):
+    assert mask_secrets(["sunshine", "7f3a9c01-key-sunshine-4"])(text) == shown
 
 
 def test_of_a_secret_in_lines_each_long_one_is_masked():

@@ -22,7 +22,7 @@ from notifications.sending.outbox import BACKOFF, DeliveryState
 from operations.models import Operation, State
 from tests.conftest import count_queries
 from tests.hummingbot_api.stub import Reply, Stub, running_stub
-from tests.notifications.conftest import answers, ended, shows
+from tests.notifications.conftest import SECRET_PATH, answers, ended, parts_shown, shows
 
 pytestmark = pytest.mark.django_db
 
@@ -330,6 +330,16 @@ def test_a_test_event_is_sent_at_once_and_its_failure_is_answered(tool, register
     refused = tool.post(f"/webhooks/{webhook.pk}/test")
     assert (refused.status_code, refused.json()["code"]) == (424, "webhook_refused")
     assert "who are you?" in refused.json()["detail"]
+
+
+def test_no_part_of_the_address_is_in_a_failure_wherever_its_quote_ends(tool, register, receiver, worker):
+    webhook = register(address=f"{receiver.url}{SECRET_PATH}")
+    for length in range(120, 200, 8):
+        receiver.will(Reply(f"<!DOCTYPE html>{'-' * length} <pre>Cannot POST {SECRET_PATH}</pre>", 404))
+        refused = tool.post(f"/webhooks/{webhook.pk}/test")
+        operation = Operation.objects.latest("pk")
+        shown = f"{refused.json()} {operation.error_message} {operation.summary}"
+        assert "404: <!DOCTYPE html>" in shown and not parts_shown(shown), length
 
 
 def test_the_log_shows_deliveries_and_failed_ones_can_be_retried(tool, live, register, receiver):

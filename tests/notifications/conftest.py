@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
+from requests import Request
 
 from accounts.models import Client, Server
 from bots.models import Bot, BotState, Deployment, Strategy
@@ -180,3 +182,22 @@ def later(**passed: float) -> None:
 
 def bodies(receiver) -> list[dict]:
     return [json.loads(request.body) for request in receiver.seen]
+
+
+#: An address like those of chats: parts of it are percent-encoded, one is of letters only.
+SECRET_PATH = "/services/T0Z1Y2X3W/zyxwvutsrqponml/Q7r5%20s8tV%2Fu6w9-%7Ep4?key=n3m%2Bk2j+x1v9&more=pl%61nted-query"
+
+
+def parts_shown(text: str, length: int = 8) -> set[str]:
+    """Every piece of that length of the address that is in a text, as it is or decoded."""
+    secrets = [SECRET_PATH.removeprefix("/services/")]
+    secrets += [unquote(secrets[0]), unquote_plus(secrets[0]), quote(secrets[0], safe="")]
+    pieces = (secret[start : start + length] for secret in secrets for start in range(len(secret) - length + 1))
+    return {piece for piece in pieces if piece.lower() in text.lower()}
+
+
+def echoes(url: str) -> list[str]:
+    """What receivers quote of the address that was called."""
+    path = url.partition("/services")[1] + url.partition("/services")[2]
+    sent = Request("POST", url).prepare().path_url
+    return [url, path, sent, unquote(path), unquote_plus(path), quote(path), quote(url, safe="")]

@@ -3,6 +3,7 @@
 import logging
 import smtplib
 from contextlib import suppress
+from itertools import cycle
 
 import pytest
 from django.core import mail
@@ -23,7 +24,17 @@ from notifications.sending.http import check_url, post
 from notifications.sending.outbox import BACKOFF, MAX_ATTEMPTS, MAX_WAIT, DeliveryState
 from tests.hummingbot_api.http.hostile import listening, trickling
 from tests.hummingbot_api.stub import Reply
-from tests.notifications.conftest import answers, bodies, later, polls, shows, the_delivery
+from tests.notifications.conftest import (
+    SECRET_PATH,
+    answers,
+    bodies,
+    echoes,
+    later,
+    parts_shown,
+    polls,
+    shows,
+    the_delivery,
+)
 
 TOKEN = "123456:planted-telegram-token"
 
@@ -432,6 +443,25 @@ def test_what_the_receiver_says_is_quoted_short_without_the_address(receiver):
     assert "planted" not in refusal.value.message
     assert len(refusal.value.message) < 300
     assert refusal.value.__context__ is None
+
+
+def test_no_part_of_the_address_is_quoted_wherever_the_quote_ends(receiver):
+    url = f"{receiver.url}{SECRET_PATH}"
+    for length, echo in zip(range(261), cycle(echoes(url)), strict=False):
+        receiver.will(Reply(f"<pre>{'-' * (length - 1)} {echo}</pre>", 404))
+        with pytest.raises(ChannelRefused) as refusal:
+            post(url, b"{}")
+        assert not parts_shown(refusal.value.message), (length, echo)
+
+
+def test_no_part_of_the_address_is_quoted_wherever_the_answer_ends(receiver):
+    url = f"{receiver.url}{SECRET_PATH}"
+    for echo in echoes(url):
+        for cut in range(0, len(echo), 3):
+            receiver.will(Reply(f"Cannot POST {echo}", 404, cut=cut))
+            with pytest.raises(ChannelRefused) as refusal:
+                post(url, b"{}")
+            assert not parts_shown(refusal.value.message, 4), (cut, echo)
 
 
 def test_an_endless_answer_blocks_no_worker(receiver, monkeypatch):

@@ -330,3 +330,12 @@ def test_a_refused_key_is_still_a_refused_key():
     with running_stub() as stub, HummingbotAPI(stub.url, "admin", "admin") as api:
         stub.will(Reply({"detail": "401 Unauthorized " + "x" * 200_000}, 400))
         assert isinstance(error_of(lambda: api.accounts.add_credential("c", "binance", {"a": "b"})), KeyRefused)
+
+
+def test_no_half_of_a_password_is_shown_where_a_pages_title_is_cut():
+    with running_stub() as stub, HummingbotAPI(stub.url, "admin", "planted-pass-word-20") as api:
+        for shift in range(0, 21, 4):
+            title = " " * shift + "planted-pass-word-20 " * 50
+            stub.will(Reply(f"<title>{title}</title>", 403, content_type="text/html"))
+            message = error_of(api.accounts.list).message
+            assert "•••" in message and "plan" not in message, shift
