@@ -59,3 +59,4 @@ if settings.DEMO:
 handler400 = "controlpanel.web.errors.bad_request"
 handler403 = "controlpanel.web.errors.not_allowed"
 handler404 = "controlpanel.web.errors.not_found"
+handler500 = "controlpanel.web.errors.failed"

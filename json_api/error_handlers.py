@@ -104,7 +104,16 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the answer to an address that the API does not have."""
-    response = problem_response(request, ResourceNotFound())
+    return _outside(request, ResourceNotFound())
+
+
+def failed_before(request: HttpRequest) -> HttpResponse:
+    """Return the answer to a call that failed before it reached the API."""
+    return _outside(request, PanelFault())
+
+
+def _outside(request: HttpRequest, problem: Problem) -> HttpResponse:
+    response = problem_response(request, problem)
     patch_vary_headers(response, ["Authorization"])
     return response
 

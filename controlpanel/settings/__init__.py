@@ -213,6 +213,7 @@ if PRODUCTION:
 CSRF_COOKIE_HTTPONLY = True
 #: How long the link of an invitation works. Nothing else sends links for new passwords.
 PASSWORD_RESET_TIMEOUT = 7 * 24 * 60 * 60
+SESSION_ENGINE = "controlpanel.access.session_store"
 #: A session ends so many seconds after the sign-in, and so many after what its user did last.
 SESSION_COOKIE_AGE = env("SESSION_HOURS") * 60 * 60
 SESSION_IDLE = env("SESSION_IDLE_MINUTES") * 60

@@ -11,9 +11,10 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.defaults import server_error
 
 from hummingbot_api.text import truncate
-from json_api.error_handlers import nothing_at
+from json_api.error_handlers import failed_before, nothing_at
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -37,6 +38,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         "It may have been deleted, its address may be wrong, or it belongs to a client that you don't manage.",
         "Go to Home, and find it in its list.",
     )
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Render a page for an error before or in one, and a problem for tools, whose calls fail here before they begin."""
+    if request.path.startswith((reverse("admin:index"), "/reports/")):
+        return server_error(request)
+    return failed_before(request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -273,3 +275,42 @@ def test_a_sign_in_that_fails_ends_no_session(user, wrong):
     browser = signed_in(user)
     assert send(browser, **wrong).status_code == 200
     assert is_inside(browser)
+
+
+OCTAL_NUL = r'"abcdefghijklmnop\000qrstuvwxyzabcdef"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OCTAL_NUL,
+        r'"\000\000\000\000\000\000\000\000\000"',
+        r'"\377\376abcdefghijkl"',
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF",
+        "abcdefgh' or '1'='1",
+        "a" * 41,
+        "x" * 8000,
+    ],
+    ids=["a NUL", "only NUL", "bytes", "capitals", "quotes", "too long", "far too long"],
+)
+def test_what_can_be_no_key_of_a_session_is_not_looked_for(value, user):
+    browser = Browser(headers={"cookie": f"sessionid={value}"})
+    with CaptureQueriesContext(connection) as asked:
+        assert browser.get("/admin/login/").status_code == 200
+        assert browser.get("/admin/bots/bot/").status_code == 302
+        assert browser.get("/bots").status_code == 401
+    assert not [query["sql"] for query in asked if "django_session" in query["sql"]]
+
+
+@pytest.mark.parametrize("name", ["sessionid", "csrftoken", "messages", "django_language", "known_browser_{}", "other"])
+def test_a_cookie_that_no_database_can_store_keeps_nobody_out(name, user):
+    browser = Browser(headers={"cookie": f"{name.format(user.pk)}={OCTAL_NUL}"})
+    assert browser.get("/admin/login/").status_code == 200
+    assert browser.get("/bots").status_code == 401
+    assert send(browser).status_code == 302
+
+
+def test_a_key_that_the_panel_gave_is_looked_for(user):
+    for _ in range(3):
+        key = signed_in(user).cookies["sessionid"].value
+        assert is_inside(Browser(headers={"cookie": f"sessionid={key}"}))

@@ -71,6 +71,30 @@ def test_so_has_one_to_an_error(production, client, db, monkeypatch):  # noqa: F
     assert "frame-ancestors 'none'" in answer["Content-Security-Policy"] and answer["X-Frame-Options"] == "DENY"
 
 
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize("path", ["/bots", "/bots/1/deploy", "/nowhere", "/api/docs", "/administration", "/reportsx"])
+def test_an_error_before_a_call_of_the_api_is_its_problem(path, method, db, monkeypatch):
+    answer = getattr(broken_session(monkeypatch), method)(path, headers={"X-Request-ID": "an-id-of-the-caller"})
+    assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")
+    assert (answer.json()["code"], answer.json()["status"]) == ("panel_fault", 500)
+    assert answer.json()["request_id"] == answer["X-Request-ID"] == "an-id-of-the-caller"
+    assert "Authorization" in answer["Vary"] and "planted" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/nowhere", "/reports/planted-token/"])
+def test_an_error_before_a_page_is_one(path, db, monkeypatch):
+    answer = broken_session(monkeypatch).get(path)
+    assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
+
+
+def broken_session(monkeypatch: pytest.MonkeyPatch) -> Browser:
+    def fail(*args: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("controlpanel.access.sessions.SessionsMiddleware.__call__", fail)
+    return Browser(raise_request_exception=False)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in ANSWERS if "file" not in kind or kind == "no file"])
 def test_no_proxy_keeps_what_is_not_a_file(kind, production, db):  # noqa: F811
     assert {"private", "no-store"} & set(ANSWERS[kind][1]()["Cache-Control"].split(", "))
