@@ -70,7 +70,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 class AddressMiddleware:
-    """Answers 404 for an address with NUL in it: PostgreSQL fails over that character instead of finding nothing.
+    """Answers 404 for an address with NUL in it, and 400 for a form: PostgreSQL fails over that character instead of
+    finding nothing.
 
     The JSON API answers it in its own format.
     """
@@ -82,6 +83,13 @@ class AddressMiddleware:
         if request.path.startswith(reverse("admin:index")) and "\0" in unquote(request.get_full_path()):
             raise Http404
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        # Not before: now the check of the form's token has read it, and has refused what is too large.
+        if request.path.startswith(reverse("admin:index")) and any(
+            "\0" in text for name, values in request.POST.lists() for text in (name, *values)
+        ):
+            raise BadRequest("The form has a NUL character, which can't be stored.")
 
 
 def nowhere(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

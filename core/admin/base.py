@@ -10,10 +10,12 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import NotRelationField, get_fields_from_path
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, FieldDoesNotExist
 from django.db import DatabaseError, models
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -30,6 +32,10 @@ from core.templatetags.times import when
 logger = logging.getLogger("django.request")
 #: Characters of a text that rows are searched for. SQLite refuses to look for one of more than 50,000 bytes.
 MAX_TERM = 1000
+#: How the address of a list may compare a column. Others, such as “range”, fail over values that are not made for them.
+LOOKUPS = frozenset(
+    {"contains", "exact", "gt", "gte", "icontains", "in", "isnull", "istartswith", "lt", "lte", "startswith"}
+)
 
 
 class OwnPageList(ChangeList):
@@ -61,7 +67,19 @@ class PanelAdmin(ModelAdmin):
         name = lookup.partition("__")[0]
         # Hidden ones, too, which the database's layer finds by names such as “+”.
         elsewhere = {*self.opts.fields_map, *(relation.name for relation in self.opts.many_to_many)}
+        if not self._is_known(lookup):
+            return False
         return (name not in elsewhere or name in self.list_filter) and super().lookup_allowed(lookup, value, request)
+
+    def _is_known(self, lookup: str) -> bool:
+        """Return whether it is the parameter of a filter, or a field, also of a related row, and one of ``LOOKUPS``."""
+        name, *rest = lookup.split(LOOKUP_SEP)
+        if rest and rest[-1] in LOOKUPS:
+            rest.pop()
+        try:
+            return not rest or bool(get_fields_from_path(self.model, LOOKUP_SEP.join((name, *rest))))
+        except (FieldDoesNotExist, NotRelationField):
+            return False
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
@@ -83,6 +101,13 @@ class PanelAdmin(ModelAdmin):
         plural = str(self.opts.verbose_name_plural)
         changelist.title = self.list_title or plural[:1].upper() + plural[1:]
         return changelist
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "_saveasnew" in request.POST and not self.save_as:
+            # Django asks for “save_as” only where it shows the button.
+            raise BadRequest("This form saves no copies.")
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return response
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OwnPageList
