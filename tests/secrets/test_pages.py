@@ -89,6 +89,7 @@ def test_no_page_and_no_file_shows_a_secret(planted, logged):
     assert len(statuses) > 150
 
 
+@pytest.mark.full("every form with secrets alone: all that is done with them in a shorter run")
 def test_no_page_shows_or_stores_in_clear_what_is_entered_into_its_fields_for_secrets(planted, logged):
     """Each form that asks for secrets is sent with these alone, so that most are refused and shown again. What only
     takes a POST is sent one. In an address they would be in the history of a browser and the logs of proxies.

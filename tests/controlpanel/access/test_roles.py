@@ -313,6 +313,7 @@ def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, br
             assert answer.status_code in expected(letter, address, visible=visible), address
 
 
+@pytest.mark.full("every address as an account manager: own pages and guessed ones in a shorter run")
 def test_an_account_manager_meets_nothing_of_other_clients_anywhere(users, own, foreign, browse):
     browser = browse(users["M"])
     before = stored()
