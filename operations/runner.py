@@ -145,10 +145,10 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
                 context.resumed = True  # and what it does about a cancellation, its wait decides
             else:
                 context.raise_if_cancelled()
+                if step.position == 0 and not step.attempts:  # nothing is done yet
+                    _insist_on_what_was_confirmed(context)
                 _begin(context, step)
                 on_step(step)
-                if step.position == 0 and not context.resumed:
-                    _insist_on_what_was_confirmed(context)
             detail = definition.act(context)
             operation.awaits = ""
             _end(lease, step, StepState.SKIPPED if isinstance(detail, NotDone) else StepState.DONE, detail)

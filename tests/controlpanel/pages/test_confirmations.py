@@ -219,7 +219,7 @@ def after(change):
 
 def is_not_done(operation):
     assert (operation.state, operation.error_code) == (State.FAILED, "changed_since_confirmed")
-    assert operation.steps.exclude(state=StepState.WAITING).count() == 1 and not operation.can_be_retried
+    assert {step.state for step in operation.steps.all()} == {StepState.WAITING} and not operation.can_be_retried
 
 
 @pytest.mark.parametrize("change", OF_A_BOT)
@@ -242,6 +242,24 @@ def test_nor_is_another_instance_resumed(change, pmm, key, opened):  # noqa: F81
     pmm.deployment.update(observed_state=BotState.PAUSED)
     assert opened("resume", pmm).confirm().status_code == 302
     is_not_done(after(OF_AN_INSTANCE[change]))
+
+
+def test_nor_does_the_next_worker_if_the_first_one_died_as_it_began(bot, key, opened, monkeypatch):
+    opened("deploy", bot).confirm()
+    (operation,) = Operation.objects.all()
+
+    def die(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(runner, "_begin", die)
+        runner.run(operation.pk)
+    Operation.objects.update(lease_until=timezone.now())
+    assert operation.state == State.QUEUED
+    settings_are_saved()
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    is_not_done(operation)
 
 
 def test_of_several_those_that_changed_are_left_out_and_not_retried(make_bot, key, opened, admin_user):
