@@ -121,7 +121,9 @@ def _keys_of(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
 
     Raises:
         NothingToPush
+        ChangedSinceConfirmed: somebody had confirmed others, or another server.
     """
+    context.require_confirmed()
     about_one = isinstance(context.subject, ExchangeKey)
     client: Client = context.subject.client if about_one else context.subject
     keys = list(client.keys.filter(pk=context.subject.pk) if about_one else client.keys.all())

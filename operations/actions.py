@@ -125,6 +125,15 @@ class OperatesMixin(PanelAdmin):
     def _list_action(self, kind: OperationType[Any]) -> Callable[..., HttpResponse]:
         def act(model_admin: "OperatesMixin", request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse:
             view = self.submit_view if is_submission(request, kind) else self.confirm_view
+            if "answered" in request.POST:
+                # What the page named, though the list's filters may leave it out by now.
+                chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+                queryset = model_admin.get_queryset(request).filter(pk__in=chosen)
+                if gone := len({*chosen}) - queryset.count():
+                    are = "is" if gone == 1 else "are"
+                    messages.warning(
+                        request, f"{gone} of the selected {self.opts.verbose_name_plural} {are} not there."
+                    )
             return view(request, kind, list(queryset), back=request.get_full_path())
 
         return act

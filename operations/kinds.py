@@ -96,6 +96,13 @@ class StepContext(Protocol):
             LeaseLost, CancelRequested
         """
 
+    def require_confirmed(self) -> None:
+        """Make sure that the subject still is what the confirmation page said, if there was one.
+
+        Raises:
+            ChangedSinceConfirmed
+        """
+
 
 class ActiveOperation(Protocol):
     """What a type can read from an operation that is active on the same lock."""

@@ -45,12 +45,12 @@ class NewerOperation(Problem):
 
 
 class ChangedSinceConfirmed(Problem):
-    """While the operation was queued, somebody changed what its confirmation page said, such as settings or a server.
-    What began to change then was not confirmed by anybody.
+    """While the operation was queued, or waited, somebody changed what its confirmation page said, such as settings or
+    a server. What would be done now was not confirmed by anybody.
     """
 
     code = "changed_since_confirmed"
-    meaning = "What was confirmed changed before the operation began. Nothing was done."
+    meaning = "What was confirmed has changed since. Nothing more was done."
     default_remedy = "Request it again from the object's page. The confirmation says what will be done now."
 
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from hummingbot_api.errors import ConnectionFailed, Unanswered
 from operations.kinds import Sight
 from operations.models import Operation, State, lease_end
-from operations.problems import SubjectGone
+from operations.problems import ChangedSinceConfirmed, SubjectGone
 
 logger = logging.getLogger(__name__)
 
@@ -245,3 +245,11 @@ class LeasedContext:
         if not self._lease.held().filter(cancel_requested=False).update(lease_until=lease_end()):
             self.hold()
             raise CancelRequested
+
+    def require_confirmed(self) -> None:
+        operation, subject = self.operation, self.subject
+        if operation.confirmed:
+            # As it is after the step's own was read. Nor may the step find what is read ahead here.
+            now = type(subject)._default_manager.get(pk=subject.pk)
+            if operation.definition.mark(now, operation.options) != operation.confirmed:
+                raise ChangedSinceConfirmed

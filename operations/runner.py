@@ -34,7 +34,7 @@ from core.problems.server import FAILURES, problem_of
 from hummingbot_api.text import truncate
 from operations.kinds import NotDone, RemovedOperationType, StepDefinition
 from operations.models import MAX_SUMMARY, Operation, State, Step, StepState, ended
-from operations.problems import ChangedSinceConfirmed, OperationTypeRemoved, PanelFault
+from operations.problems import OperationTypeRemoved, PanelFault
 from operations.run import CancelRequested, Lease, LeasedContext, LeaseLost, Waiting, worker_name
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
             else:
                 context.raise_if_cancelled()
                 if step.position == 0 and not step.attempts:  # nothing is done yet
-                    _insist_on_what_was_confirmed(context)
+                    context.require_confirmed()
                 _begin(context, step)
                 on_step(step)
             detail = definition.act(context)
@@ -175,20 +175,6 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
     else:
         # Every step is done, so success is true, even if a user canceled during the last one.
         _finish(context, lease, State.SUCCEEDED, summary=_summary(operation, step))
-
-
-def _insist_on_what_was_confirmed(context: LeasedContext) -> None:
-    """Make sure that the subject still is what the confirmation page said, however long the operation was queued.
-
-    Raises:
-        ChangedSinceConfirmed
-    """
-    operation, subject = context.operation, context.subject
-    if operation.confirmed:
-        # As it is after the steps' own was read. Nor may they find what is read ahead here.
-        now = type(subject)._default_manager.get(pk=subject.pk)
-        if operation.definition.mark(now, operation.options) != operation.confirmed:
-            raise ChangedSinceConfirmed
 
 
 def _leave_to_others_if_cut_off(operation: Operation, error: Exception) -> None:

@@ -116,6 +116,10 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
         """Let nothing begin to trade until somebody lifts it, and stop nothing. An emergency stop that is in force does
         no more than that from now on, and what it was for is said behind the reason.
         """
+        for stop in self.stopping():  # kept as it was: what it stopped stays stopped
+            stop.pk, stop._state.adding = None, True
+            stop.lifted_at, stop.outcome = timezone.now(), "It became a hold."
+            stop.save()
         everything = self.active().filter(scope=StopScope.EVERYTHING)
         before = everything.first()
         self.active().update(only_blocks=True)

@@ -38,8 +38,13 @@ WITHIN = timedelta(hours=1)
 #: With the last of these, somebody said whether the bot should trade.
 _WANTED = frozenset({"deploy", "redeploy", "start", "resume"})
 _UNWANTED = frozenset({"stop", "pause", "recover", "archive"})
-#: What was cancelled leaves it at what was said before, unless it was about to start the bot: that is not wanted then.
-_WITHDRAWN = Q(state=State.CANCELLED) & ~Q(kind__in=("start", "deploy")) & ~Q(options__has_key="automatic")
+#: What was cancelled, and made no instance, leaves it at what was said before, unless it was about to start the bot:
+#: that is not wanted then.
+_WITHDRAWN = (
+    Q(state=State.CANCELLED, deployment__verified_at=None)
+    & ~Q(kind__in=("start", "deploy"))
+    & ~Q(options__has_key="automatic")
+)
 
 
 def restart_crashed(now: datetime | None = None) -> None:
@@ -154,12 +159,15 @@ def _should_run(bot: Any) -> bool:
     instance, wish = bot.open_deployment, bot.wish
     if instance is None or wish is None or instance.is_held:
         return False
-    # Who canceled a start, a person or an emergency stop, did not want it.
-    if wish.state == State.CANCELLED or not (_is_automatic(wish) or wish.kind in _WANTED):
+    # Who canceled a start, a person or an emergency stop, did not want it; a deploy may have come too far for that.
+    cancelled = wish.state == State.CANCELLED and instance.operation_id != wish.pk
+    if cancelled or not (_is_automatic(wish) or wish.kind in _WANTED):
         return False
+    if instance.stopped_at is None:
+        return instance.state == BotState.CRASHED
     # To be started again, a crashed bot is stopped in order first: what failed after that left it stopped.
     halfway = _is_automatic(wish) and (wish.kind == "recover" or wish.state == State.FAILED)
-    return halfway or (instance.stopped_at is None and instance.state == BotState.CRASHED)
+    return halfway and wish.finished_at is not None and instance.stopped_at <= wish.finished_at
 
 
 def _is_automatic(operation: Operation) -> bool:

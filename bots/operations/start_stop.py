@@ -117,7 +117,7 @@ class Stop(BotOperation):
         instance = subject.open_deployment
         # Whatever is in doubt can be stopped: only what was seen lately, and stopped, is not in doubt.
         stopped = instance is not None and instance.is_settled and not subject.duplicate_names
-        if stopped and not is_to_be_started(subject):
+        if stopped and not is_to_be_started(subject) and not _is_being_started(subject):
             yield NotPossibleNow(f"{instance} is already stopped.")
         # What is about to make an instance gives way to a stop.
         if instance is not None or not Operation.objects.of(subject).active().exists():
@@ -129,6 +129,10 @@ class Stop(BotOperation):
 
     def concurrency_group(self, subject: Bot) -> str:
         return ""  # no server is too busy for it
+
+
+def _is_being_started(bot: Bot) -> bool:
+    return Operation.objects.of(bot).active().filter(kind__in=("start", "deploy", "redeploy")).exists()
 
 
 @register

@@ -84,6 +84,7 @@ def _ask(context: StepContext, deployment: Deployment) -> str:
                 requested_by=user,
                 options={"like": deployment.pk, "as_it_runs": True},
                 caused_by=context.operation,
+                confirmed=bool(context.operation.confirmed),
             )
     except OperationActive as problem:
         return f"{bot.name}: not redeployed, because “{problem.label}” is {problem.state}."

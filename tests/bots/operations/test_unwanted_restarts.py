@@ -36,6 +36,8 @@ FAR = {
     "a person canceled its restart": ("start", State.CANCELLED, AUTOMATIC),
     "it stopped on its own": ("start", State.SUCCEEDED, AUTOMATIC),
 }
+#: Which were recorded as failed, and then the bot ran, and stopped.
+LATE = {name: what for name, what in NEAR.items() if what[1] == State.FAILED}
 
 
 @pytest.fixture
@@ -77,6 +79,26 @@ def test_nor_does_one_whose_policy_does_nothing(facts, make_stopped):
     assert "is already stopped" in kinds.get("stop").blocker(bot).message
 
 
+@pytest.mark.parametrize("late", LATE)
+def test_one_that_came_up_late_and_stopped_on_its_own_stays_so(late, make_stopped, now):  # noqa: F811
+    bot = make_stopped(*LATE[late])
+    bot.deployment.update(stopped_at=now + MINUTE)
+    bot.refresh_from_db()
+    assert "is already stopped" in kinds.get("stop").blocker(bot).message
+    assert not is_started(now + 2 * MINUTE)
+
+
+@pytest.mark.parametrize("kind", ["start", "redeploy"])
+@pytest.mark.parametrize("options", [{}, AUTOMATIC], ids=["by a person", "by its policy"])
+def test_one_that_is_being_started_can_be_stopped(kind, options, make_stopped, admin_client):
+    bot = make_stopped(*NEAR["it was recovered for that"])
+    active = operation_request(kind=kind, subject=bot, options=options)
+    assert kinds.get("stop").blocker(bot) is None
+    assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
+    active.refresh_from_db()
+    assert active.state == State.CANCELLED
+
+
 def test_a_stop_between_an_automatic_recovery_and_its_start_is_kept(bot, perform, sandbox, server):
     Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.AFTER_CRASH)
     perform("deploy", bot)
@@ -107,6 +129,14 @@ def test_a_start_that_a_person_requested_and_canceled_is_not_made_up_for(cancell
 @pytest.mark.parametrize("cancelled", ["stop", "pause", "redeploy", "archive"])
 def test_what_else_was_cancelled_leaves_the_bot_wanted(cancelled, make_crashed, now):  # noqa: F811
     wish(make_crashed(), cancelled, State.CANCELLED)
+    assert is_started(now)
+
+
+@pytest.mark.parametrize("kind", ["deploy", "redeploy"])
+def test_a_deploy_that_was_cancelled_too_late_is_one(kind, make_crashed, now):  # noqa: F811
+    bot = make_crashed(last="stop")
+    late = wish(bot, kind, State.CANCELLED)
+    bot.deployment.update(operation=late)
     assert is_started(now)
 
 
@@ -162,3 +192,13 @@ def test_a_hold_stopped_nothing_and_so_ends_no_policy(make_crashed, now):  # noq
     assert not is_started(now)
     EmergencyStop.objects.get().lift(None, "")
     assert is_started(now)
+
+
+def test_an_emergency_stop_that_a_restore_made_a_hold_still_is_one(make_crashed, now, client_sharp):  # noqa: F811
+    make_crashed()
+    stop, _ = EmergencyStop.objects.declare(scope=StopScope.CLIENT, client=client_sharp, requested_by=None)
+    EmergencyStop.objects.hold("The panel was restored.")
+    for active in EmergencyStop.objects.active():
+        assert active.only_blocks and active.lift(None, "")
+    assert not is_started(now)
+    assert stop.reason == EmergencyStop.objects.get(only_blocks=False).reason

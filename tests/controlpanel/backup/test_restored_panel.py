@@ -201,7 +201,7 @@ def test_an_emergency_stop_of_yesterday_blocks_and_stops_nothing(live, server, y
     continue_all()
 
     assert Operation.objects.latest("pk").pk == last
-    assert list(EmergencyStop.objects.values_list("only_blocks", flat=True)) == [True, True]
+    assert list(EmergencyStop.objects.active().values_list("only_blocks", flat=True)) == [True, True]
 
 
 def test_what_an_emergency_stop_of_everything_was_for_is_still_said(live, admin_user, yesterday):
@@ -209,7 +209,7 @@ def test_what_an_emergency_stop_of_everything_was_for_is_still_said(live, admin_
     EmergencyStop.objects.declare(**facts)
     for _ in range(3):
         yesterday()()
-        reason = EmergencyStop.objects.get().reason
+        reason = EmergencyStop.objects.active().get().reason
         assert reason.startswith("The panel was restored from a backup of")
         assert reason.endswith(
             "stopped or archived since. An emergency stop was in force by admin: Hacked. " + "x" * 292

@@ -48,11 +48,11 @@ class Page:
 def opened(admin_client):
     """Open the confirmation of an operation on one object, or from the list on several."""
 
-    def open_page(kind, *rows, changelist=""):
+    def open_page(kind, *rows, changelist="", filtered=""):
         if not changelist:
             address = operate_url(rows[0], kind)
             return Page(admin_client, address, admin_client.get(address))
-        address = reverse(f"{changelist}_changelist")
+        address = reverse(f"{changelist}_changelist") + filtered
         chosen = {"action": kind, ACTION_CHECKBOX_NAME: [row.pk for row in rows]}
         return Page(admin_client, address, admin_client.post(address, chosen))
 
@@ -204,6 +204,24 @@ def test_what_a_page_skips_stays_skipped(make_bot, key, opened):
     assert [operation.subject for operation in Operation.objects.all()] == [free]
 
 
+@pytest.mark.parametrize("kind", ["stop", "redeploy"])
+def test_what_a_page_named_is_done_though_the_list_no_longer_shows_it(kind, make_bot, key, opened):
+    bots = [make_bot(name=f"Bot {number}") for number in range(3)]
+    for bot in bots:
+        runs(bot)
+    page = opened(kind, *bots, changelist=BOT, filtered="?state=running")
+    Deployment.objects.filter(bot__in=bots[:2]).update(observed_state=BotState.UNRESPONSIVE)
+    assert page.confirm().status_code == 302
+    assert {operation.subject for operation in Operation.objects.filter(kind=kind)} == {*bots}
+
+
+def test_who_confirms_for_what_was_deleted_is_told(make_bot, key, opened, admin_client):
+    bots = [make_bot(name=f"Bot {number}") for number in range(2)]
+    page = opened("deploy", *bots, changelist=BOT)
+    bots[0].delete()
+    assert "1 of the selected bots is not there." in text_of(page.confirm())
+
+
 # --- what changes while it is queued ---
 
 
@@ -260,6 +278,22 @@ def test_nor_does_the_next_worker_if_the_first_one_died_as_it_began(bot, key, op
     assert runner.run(operation.pk)
     operation.refresh_from_db()
     is_not_done(operation)
+
+
+def test_nor_are_keys_pushed_elsewhere_that_waited_for_their_profile(key, client_sharp, opened, sandbox):
+    opened("push_profile", client_sharp).confirm()
+    (operation,) = Operation.objects.all()
+    profile = f"profile:{client_sharp.server_id}:{client_sharp.account_name}"
+    other = operation_request(kind="check_server", subject=client_sharp.server)
+    Operation.objects.filter(pk=other.pk).update(exclusive_resource=profile)
+    assert runner.take_turn(operation.pk)[0] is runner.Turn.WAITS
+    Operation.objects.filter(pk=other.pk).update(exclusive_resource="", state=State.SUCCEEDED)
+    OF_KEYS["its server"]()
+    Operation.objects.filter(pk=operation.pk).wake()
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.error_code == "changed_since_confirmed"
+    assert not [request for request in sandbox.requests if "credential" in request.path]
 
 
 def test_of_several_those_that_changed_are_left_out_and_not_retried(make_bot, key, opened, admin_user):
