@@ -74,6 +74,7 @@ def test_time_out_after_takes_effect(sandbox, call):
     while not sandbox.world.live("hummingbot-x"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    sandbox.world.clock.advance(1)  # its name has the second
     assert call("POST", DEPLOY, json=BODY).json()["success"] is True
 
 
