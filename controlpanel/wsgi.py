@@ -2,11 +2,13 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 from controlpanel.starting.checks import check_web
+from controlpanel.web.handler import Handler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
 
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+application = Handler()
 check_web()

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from controlpanel.web.handler import Handler
 from json_api.api import api
 
 pytestmark = pytest.mark.django_db
 
 schema = schemathesis.openapi.from_dict(json.loads(json.dumps(api.get_openapi_schema(), default=str)))
-schema.app = get_wsgi_application()
+schema.app = Handler()
 
 
 @pytest.fixture
