@@ -32,6 +32,7 @@ from json_api.problems import (
     ContentTypeRefused,
     FieldsInvalid,
     OperationFailed,
+    RequestProblem,
     ResourceNotFound,
     TokenMissing,
     TooManyRequests,
@@ -110,6 +111,11 @@ def nothing_at(request: HttpRequest, exception: Exception) -> HttpResponse:
 def failed_before(request: HttpRequest) -> HttpResponse:
     """Return the answer to a call that failed before it reached the API."""
     return _outside(request, PanelFault())
+
+
+def refused_before(request: HttpRequest, message: str, remedy: str) -> HttpResponse:
+    """Return the answer to a call that was refused before it reached the API."""
+    return _outside(request, RequestProblem(message, remedy=remedy))
 
 
 def _outside(request: HttpRequest, problem: Problem) -> HttpResponse:

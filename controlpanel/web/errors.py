@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.defaults import server_error
 
 from hummingbot_api.text import truncate
-from json_api.error_handlers import failed_before, nothing_at
+from json_api.error_handlers import failed_before, nothing_at, refused_before
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -42,14 +42,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Render a page for an error before or in one, and a problem for tools, whose calls fail here before they begin."""
-    if request.path.startswith((reverse("admin:index"), "/reports/")):
-        return server_error(request)
-    return failed_before(request)
+    return server_error(request) if is_for_page(request) else failed_before(request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Render Django's 400. For a host name that is not the panel's, name it and the setting that allows it. A session
-    that somebody ended meanwhile is noticed when the request has been processed.
+    """Render Django's 400, for tools as a problem. For a host name that is not the panel's, name it and the setting
+    that allows it. A session that somebody ended meanwhile is noticed when the request has been processed.
     """
     if isinstance(exception, DisallowedHost):
         host = truncate(request.META.get("HTTP_HOST", ""), 200)
@@ -65,8 +63,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         is_ours = type(exception) is BadRequest
         why = str(exception) if is_ours else "The panel can't process this request."
         sentence = f"{why} Nothing was changed."
-        remedy = "Go to Home, and follow its links."
+        remedy = "Go to Home, and follow its links." if is_for_page(request) else ""
+    if not is_for_page(request):
+        return refused_before(request, sentence, remedy)
     return error_page(request, 400, "Request rejected", sentence, remedy)
+
+
+def is_for_page(request: HttpRequest) -> bool:
+    """Return whether the address is one that people open. All others are for tools."""
+    return request.path == "/" or request.path.startswith((reverse("admin:index"), "/reports/"))
 
 
 class AddressMiddleware:

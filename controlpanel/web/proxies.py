@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
-from django.urls import reverse
 
-from controlpanel.web.errors import error_page
+from controlpanel.web.errors import error_page, is_for_page
 from core.http import client_scheme
 from hummingbot_api.text import truncate
 from json_api.error_handlers import problem_response
@@ -77,7 +76,7 @@ def _not_recognized(request: HttpRequest) -> HttpsNotRecognized:
 
 def _explain(request: HttpRequest) -> HttpResponse:
     problem = _not_recognized(request)
-    if not request.path.startswith(reverse("admin:index")):
+    if not is_for_page(request):
         return problem_response(request, problem)
     return error_page(request, problem.status, "Redirect loop", problem.message, problem.remedy)
 

@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 from django.conf import settings as panel
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.test import Client as Browser
 from django.urls import reverse
 
+from controlpanel.access import sessions
 from tests.controlpanel.web.test_proxies import PANEL, behind, follow, production  # noqa: F401 - a fixture
+from tests.controlpanel.web.test_request_id import ID, token_of
 
 HTTPS = {"x-forwarded-proto": "https"}
 #: Changes nothing in general, or nothing that a page of the panel is for.
@@ -30,6 +34,7 @@ ANSWERS = {
     "another host over https": (400, lambda: behind(host="evil.example.com", **HTTPS).get("/admin/login/")),
     "another host over http": (400, lambda: behind(host="evil.example.com").get("/admin/login/")),
     "a redirect loop": (400, redirect_loop),
+    "a redirect loop at the root": (400, lambda: follow(behind(host=PANEL), "/")),
     "a redirect loop of a tool": (400, lambda: follow(behind(host=PANEL), "/bots")),
     "a file": (200, the_file),
     "a file that the browser has": (304, lambda: the_file(**{"if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT"})),
@@ -74,22 +79,69 @@ def test_so_has_one_to_an_error(production, client, db, monkeypatch):  # noqa: F
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize("path", ["/bots", "/bots/1/deploy", "/nowhere", "/api/docs", "/administration", "/reportsx"])
 def test_an_error_before_a_call_of_the_api_is_its_problem(path, method, db, monkeypatch):
-    answer = getattr(broken_session(monkeypatch), method)(path, headers={"X-Request-ID": "an-id-of-the-caller"})
+    answer = getattr(broken_session(monkeypatch), method)(path, headers={"X-Request-ID": ID})
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")
     assert (answer.json()["code"], answer.json()["status"]) == ("panel_fault", 500)
-    assert answer.json()["request_id"] == answer["X-Request-ID"] == "an-id-of-the-caller"
+    assert answer.json()["request_id"] == answer["X-Request-ID"] == ID
     assert "Authorization" in answer["Vary"] and "planted" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/admin/", "/admin/nowhere", "/reports/planted-token/"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize("path", ["/bots", "/bots/1/deploy", "/nowhere", "/api/docs", "/administration", "/reportsx"])
+def test_a_call_to_another_host_is_refused_by_a_problem_that_names_the_setting(path, method, db):
+    answer = getattr(Browser(headers={"host": "evil.example.com", "X-Request-ID": ID}), method)(path)
+    refused_as_a_call(answer)
+    assert answer.json()["detail"] == "The panel does not serve the host name “evil.example.com”."
+    assert "ALLOWED_HOSTS" in answer.json()["remedy"]
+
+
+def test_so_is_one_whose_session_ends_meanwhile(admin_user, monkeypatch):
+    """A token and a cookie of the same browser."""
+    browser = Browser()
+    browser.force_login(admin_user)
+
+    def end(*args: object) -> None:
+        Session.objects.all().delete()
+        return note(*args)
+
+    note = sessions._note
+    monkeypatch.setattr(sessions, "_note", end)
+    monkeypatch.setattr(sessions, "NOTED_EVERY", -1)
+    answer = browser.get("/bots", headers=token_of(admin_user) | {"X-Request-ID": ID})
+    refused_as_a_call(answer)
+    assert "You were signed out while" in answer.json()["detail"] and "check whether" in answer.json()["remedy"]
+
+
+@pytest.mark.parametrize("error", [SuspiciousOperation("planted"), BadRequest("It is planted.")])
+def test_so_is_whatever_else_is_refused_before_it(error, db, monkeypatch):
+    answer = broken_session(monkeypatch, error).get("/bots", headers={"X-Request-ID": ID})
+    refused_as_a_call(answer)
+    assert "Nothing was changed." in answer.json()["detail"] and "/api/docs" in answer.json()["remedy"]
+
+
+def refused_as_a_call(answer: Any) -> None:
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert (answer.json()["code"], answer.json()["status"]) == ("request_problem", 400)
+    assert answer.json()["request_id"] == answer["X-Request-ID"] == ID
+    assert "Authorization" in answer["Vary"]
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/admin/nowhere", "/reports/nowhere/", "/reports/"])
+def test_a_browser_at_another_host_gets_a_page_that_names_the_setting(path, db):
+    answer = Browser(headers={"host": "evil.example.com"}).get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "does not serve the host name “evil.example.com”" in answer.text and "ALLOWED_HOSTS" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/admin/nowhere", "/reports/planted-token/"])
 def test_an_error_before_a_page_is_one(path, db, monkeypatch):
     answer = broken_session(monkeypatch).get(path)
     assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
 
 
-def broken_session(monkeypatch: pytest.MonkeyPatch) -> Browser:
+def broken_session(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> Browser:
     def fail(*args: object) -> None:
-        raise RuntimeError("planted")
+        raise error or RuntimeError("planted")
 
     monkeypatch.setattr("controlpanel.access.sessions.SessionsMiddleware.__call__", fail)
     return Browser(raise_request_exception=False)

@@ -86,6 +86,12 @@ def test_a_redirect_that_leads_nowhere_ends_with_its_cause(headers, production, 
     assert ("“http" in text) == ("x-forwarded-proto" in headers)
 
 
+@pytest.mark.parametrize("path", ["/", "/admin/", "/reports/nowhere/", "/reports/"])
+def test_so_does_one_from_any_page(path, production, db):
+    answer = follow(behind(host=PANEL), path)
+    assert (answer.status_code, "Redirect loop" in answer.text) == (400, True)
+
+
 def test_a_proxy_that_is_not_counted_is_the_cause(uncounted, db):
     browser = behind(host=PANEL, **{"x-forwarded-proto": "https"})
     assert "TRUSTED_PROXIES" in browser.get("/admin/login/").content.decode()

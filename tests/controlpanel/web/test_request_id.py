@@ -54,6 +54,11 @@ def unknown_host() -> Any:
     return sent(Browser(), "get", LOGIN, headers={"Host": "elsewhere.example.com"})
 
 
+def not_json() -> Any:
+    headers = token_of(User.objects.create_superuser("root"))
+    return sent(Browser(), "post", "/clients", b"{", content_type="application/json", headers=headers)
+
+
 def without_csrf_token() -> Any:
     return sent(Browser(enforce_csrf_checks=True), "post", LOGIN, {"username": "x", "password": "y"})
 
@@ -93,6 +98,11 @@ def breaks(monkeypatch: Any) -> Any:
 REFUSED: dict[str, tuple[int, Callable[[], Any]]] = {
     "a malformed body": (400, malformed),
     "an unknown host": (400, unknown_host),
+    "a call to an unknown host": (
+        400,
+        lambda: sent(Browser(), "get", "/bots", headers={"Host": "elsewhere.example.com"}),
+    ),
+    "a call whose body is no JSON": (400, not_json),
     "no permission": (403, without_permission),
     "no CSRF token": (403, without_csrf_token),
     "another origin": (403, from_another_origin),
