@@ -187,6 +187,15 @@ def test_a_file_that_takes_too_long_is_refused(monkeypatch):
         assert TOO_LARGE in refusal(content)
 
 
+def test_the_reader_has_128_mb_15_seconds_of_a_processor_and_25_in_all(monkeypatch):
+    ran = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *args, **more: ran.append((*args, more)) or run(*args, **more))
+    assert values(xlsx(["name"], ["x"])) == [{"name": "x"}]
+    [(command, more)] = ran
+    assert (command[-2:], more["timeout"]) == ([str(128 * 1024 * 1024), "15"], 25)
+
+
 def test_a_reader_that_gets_no_processor_is_ended(monkeypatch):
     monkeypatch.setattr(reading, "_PATIENCE", 0.01)
     assert TOO_LARGE in refusal(xlsx(["name"], ["x"]))

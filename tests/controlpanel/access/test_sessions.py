@@ -104,12 +104,17 @@ def test_what_was_typed_when_a_session_ended_is_kept_as_ever(user, later, client
     assert "session=kept" in answer["Location"]
 
 
-def test_the_page_shows_where_the_user_is_signed_in(user):
+def test_the_page_shows_where_the_user_is_signed_in(user, settings):
     browser = signed_in(user)
     signed_in(user, **{"User-Agent": "Safari on a phone"})
+    for name, seconds in (("seen_at", settings.SESSION_IDLE), ("began_at", settings.SESSION_COOKIE_AGE)):
+        signed_in(user, **{"User-Agent": name})
+        ended = timezone.now() - timedelta(seconds=seconds + 60)
+        SignedInSession.objects.filter(browser=name).update(**{name: ended})
     shown = words(browser.get(PAGE))
     assert "Firefox on Linux this session 127.0.0.1, signed in" in shown
     assert "Safari on a phone" in shown
+    assert "seen_at" not in shown and "began_at" not in shown, "they have ended"
     assert shown.count("End this session") == 1, "not the current one"
 
 

@@ -267,6 +267,8 @@ def test_a_user_sets_a_second_factor_up_and_signs_in_with_it(user):
     page = text_of(browser.post(PAGE, {"act": "confirm", "code": app_code(factor)}))
     codes = re.findall(r"<code>([0-9a-f]{5}-[0-9a-f]{5})</code>", page)
     assert len(set(codes)) == RECOVERY_CODES
+    # Each digit is drawn: of ten codes, all have the same one somewhere in one of 7 billion runs.
+    assert [len(set(digits)) > 1 for digits in zip(*codes, strict=True)] == [True] * 5 + [False] + [True] * 5
     page = text_of(browser.get(PAGE))
     assert is_inside(browser)
     assert codes[0] not in page and factor.key_text not in page

@@ -444,11 +444,15 @@ def test_incidents_are_pruned_ninety_days_after_their_resolution(bot, channel):
     polls()
     shows(bot, BotState.CRASHED)
     (open_one,) = polls()
-    long_ago = timezone.now() - timedelta(days=91)
+    long_ago, not_so_long_ago = (timezone.now() - timedelta(days=days) for days in (91, 89))
     Incident.objects.update(seen_at=long_ago, opened_at=long_ago)
     tasks.prune_old.call_local()
     assert Incident.objects.count() == 2
-    Incident.objects.filter(resolved_at__isnull=False).update(resolved_at=long_ago)
+    resolved = Incident.objects.filter(resolved_at__isnull=False)
+    resolved.update(resolved_at=not_so_long_ago)
+    tasks.prune_old.call_local()
+    assert Incident.objects.count() == 2
+    resolved.update(resolved_at=long_ago)
     tasks.prune_old.call_local()
     assert list(Incident.objects.all()) == [open_one]
     assert {delivery.incident for delivery in Delivery.objects.all()} == {open_one}
