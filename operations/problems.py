@@ -46,7 +46,7 @@ class NewerOperation(Problem):
 
 class ChangedSinceConfirmed(Problem):
     """While the operation was queued, or waited, somebody changed what its confirmation page said, such as settings or
-    a server. What would be done now was not confirmed by anybody.
+    a server. What would be done now was not confirmed by anyone.
     """
 
     code = "changed_since_confirmed"
