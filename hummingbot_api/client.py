@@ -1,6 +1,6 @@
 """The client of one Hummingbot API server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +37,8 @@ class HummingbotAPI:
         read_retries: how often a read (never a write) is repeated when the server is not reached; 4 at most.
         before_write: called right before a request that is no GET is sent, when its connection is there. What it
             raises, the call raises.
+        secrets: returns what no message may quote from the server, besides the password: the keys that it has. Called
+            only when there is such a message.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class HummingbotAPI:
         total_timeout: float | None = None,
         read_retries: int = 2,
         before_write: Callable[[], None] = lambda: None,
+        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._http = Transport(
             base_url,
@@ -66,6 +69,7 @@ class HummingbotAPI:
             total_timeout=total_timeout,
             read_retries=read_retries,
             before_write=before_write,
+            secrets=secrets,
         )
         self.base_url = self._http.base_url
         self.username = username

@@ -11,7 +11,8 @@ FAULTS = {
     "time_out_before": "never answers, and nothing takes effect",
     "time_out_after": "takes effect, and never answers",
     "late": "never answers, and takes effect after a while (option seconds, default 5), as on a slow network",
-    "server_error": "plain-text 500 without effect; the next request on that connection is reset",
+    "server_error": "plain-text 500 without effect; the next request on that connection is reset (option message: what "
+    "it says)",
     "html_interstitial": "ngrok's warning page instead of the answer, unless the request's header skips it "
     "(option always=True: even then)",
     "tunnel_offline": "404 page with ngrok's ERR_NGROK_3200",

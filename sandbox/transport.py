@@ -102,8 +102,8 @@ class Front:
             await respond(HTMLResponse(_WARNING_PAGE))
         elif take("route_missing"):
             await respond(JSONResponse({"detail": "Not Found"}, 404))
-        elif take("server_error"):
-            await respond(PlainTextResponse("Internal Server Error", 500))
+        elif fault := take("server_error"):
+            await respond(PlainTextResponse(str(fault.options.get("message", "Internal Server Error")), 500))
             connection.dropped = True
         elif fault := take("late"):
             seconds = _number(fault.options.get("seconds", _SLOW_SECONDS))

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -234,7 +235,21 @@ class Server(models.Model):
         """
         if isinstance(self.password, Unreadable):
             raise PasswordUnreadable
-        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
+        return HummingbotAPI(
+            self.base_url,
+            self.username,
+            self.password,
+            verify_tls=self.verify_tls,
+            secrets=self._key_secrets,
+            **options,
+        )
+
+    def _key_secrets(self) -> list[str]:
+        """Return the secrets of all keys, also previous ones, of clients on it or with a profile or bot there."""
+        keys = apps.get_model("accounts", "ExchangeKey").objects.filter(
+            Q(client__server=self.pk) | Q(client__profiles__server=self.pk) | Q(client__bots__server=self.pk)
+        )
+        return [secret for key in keys.select_related("client__server").distinct() for secret in key.secret_values()]
 
     @property
     def password_text(self) -> str:

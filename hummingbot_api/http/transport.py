@@ -6,7 +6,8 @@ import math
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from http.client import HTTPException, RemoteDisconnected
 from socket import gaierror
 from typing import Any
@@ -73,17 +74,21 @@ class Answer:
     Attributes:
         status: the HTTP status.
         plain: whether the body is not JSON: the server crashed (``Internal Server Error``).
-        words: the server's message about what went wrong, on one line, without secrets; mostly empty for a result.
-        raw: the same unmasked. It decides what the answer means, and is never shown or stored.
+        raw: what ``words`` says, unmasked. It decides what the answer means, and is never shown or stored.
     """
 
     def __init__(self, status: int, body: Any, words: str, mask: Callable[[str], str], plain: bool) -> None:
         self.status = status
         self.plain = plain
-        self.words = sanitize(words, mask)
         self.raw = sanitize(words)
+        self._words = words
         self._body = body
         self._mask = mask
+
+    @property
+    def words(self) -> str:
+        """The server's message about what went wrong, on one line, without secrets; mostly empty for a result."""
+        return sanitize(self._words, self._mask)
 
     def check(self) -> None:
         """Make sure that the answer is a result.
@@ -136,10 +141,12 @@ class Transport:
         total_timeout: float | None,
         read_retries: int,
         before_write: Callable[[], None],
+        secrets: Callable[[], Iterable[str]],
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._auth = HTTPBasicAuth(username.encode(), password.encode())
         self._password = password
+        self._secrets = secrets
         self._verify_tls = verify_tls
         self._timeout = (connect_timeout, read_timeout)
         self._long_timeout = (connect_timeout, long_read_timeout)
@@ -187,14 +194,14 @@ class Transport:
         Args:
             path: already percent-encoded, from the root.
             long: whether to wait for ``long_read_timeout`` rather than ``read_timeout`` seconds.
-            secret: whether ``json`` is an exchange key, whose secrets no message may quote (nor the password ever).
+            secret: whether ``json`` is an exchange key, whose secrets no message may quote (nor the server's ever).
 
         Raises:
             ServerUnreachable, ServerTimedOut, TLSFailed: there was no answer.
             TunnelError, WrongPassword, UnexpectedAnswer: there was one, but not the API's, or unusable.
             NotSupportedByServer: the server has no such route.
         """
-        mask = mask_secrets([self._password, *(secrets_in(json) if secret and isinstance(json, Mapping) else ())])
+        mask = self._mask_of(json if secret else None)
         for pause in (*(self._read_pauses if method == "GET" else ()), None):
             status, outcome = self._attempt(method, path, json, params, long, mask)
             unanswered = isinstance(outcome, ServerUnreachable | ServerTimedOut) and outcome.retryable
@@ -205,6 +212,16 @@ class Transport:
         if isinstance(outcome, HummingbotAPIError):
             raise outcome
         return outcome
+
+    def _mask_of(self, sent: object) -> Callable[[str], str]:
+        """Return what masks the server's secrets, and those of a key that is sent. Looks for them when called."""
+
+        @cache
+        def mask() -> Callable[[str], str]:
+            sent_secrets = secrets_in(sent) if isinstance(sent, Mapping) else []
+            return mask_secrets([self._password, *sent_secrets, *self._secrets()])
+
+        return lambda text: mask()(text) if text else text
 
     def _attempt(
         self,

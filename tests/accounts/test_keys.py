@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import ExchangeKey, KeyState, Renewal
+from accounts.models import Client, CredentialsProfile, ExchangeKey, KeyState, Renewal, Server
+from bots.models import Bot
 from operations.models import Operation, State
 from operations.problems import OperationActive
 from operations.services import operation_request
-from tests.conftest import PLANTED, stored_key
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
 
 
 def fresh(key: ExchangeKey) -> ExchangeKey:
@@ -84,6 +85,24 @@ def test_a_rejection_is_stored_with_the_exchanges_message_and_a_masked_key(key, 
     assert (operation.state, operation.error_code) == (State.FAILED, "key_refused")
     assert key.test_passed is False
     assert "no such key •••" in key.test_outcome
+
+
+@pytest.mark.parametrize("where", ["client", "profile", "bot", "elsewhere"])
+def test_what_a_server_says_of_any_key_that_it_may_have_is_shown_masked(where, bot, key, server, perform, sandbox):
+    elsewhere = Server.objects.create(name="Elsewhere", base_url="http://127.0.0.1:9", password="x")
+    if where != "client":
+        Client.objects.update(server=elsewhere)
+    if where != "bot":
+        Bot.objects.update(server=elsewhere)
+    if where == "profile":
+        CredentialsProfile.objects.create(client=key.client, server=server, account_name="client_sharp")
+    key.set_values({name: f"other-{value}" for name, value in PLANTED.items()})
+    key.save()
+    previous, current = PLANTED["bitmart_api_key"], f"other-{PLANTED['bitmart_secret_key']}"
+    sandbox.faults.add("server_error", path="/accounts/", message=f"401 {previous}, {current}, {PLANTED_PASSWORD}")
+    operation = perform("check_server", server)
+    said = f"401 {previous}, {current}, •••" if where == "elsewhere" else "401 •••, •••, •••"
+    assert said in operation.error_message
 
 
 def test_an_address_that_the_exchange_does_not_allow_fails_the_test_and_leaves_the_key(key, perform, sandbox):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from hummingbot_api import HummingbotAPI
+from hummingbot_api import HummingbotAPI, HummingbotAPIError
 from hummingbot_api.errors import (
     TunnelBackendDown,
     TunnelError,
@@ -17,6 +17,8 @@ from hummingbot_api.errors import (
 )
 from tests.hummingbot_api.http.test_transport import HTML, PASSWORD, _no_waiting, api, error_of, stub
 from tests.hummingbot_api.stub import Reply
+
+KEY = "planted-api-key-7f3a9c01"
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
@@ -106,3 +108,42 @@ def test_a_host_that_does_not_speak_http():
 
         threading.Thread(target=speak).start()
         assert isinstance(error_of(api.system.version), UnexpectedAnswer)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply({"detail": f"bitmart: 401 Invalid API key {KEY}"}, 500),
+        Reply({"detail": [{"loc": ["body", "config"], "msg": f"not {KEY}"}]}, 422),
+        Reply(f"Traceback: {KEY}", 502, content_type="text/plain"),
+        Reply(f"<title>{KEY}</title>", content_type=HTML),
+        Reply(status=307, headers={"Location": f"/{KEY}"}),
+        Reply(f'"{KEY} is not allowed"'),
+        Reply({"status": "success", "response": {"success": False, "message": f"{KEY} is not allowed"}}),
+    ],
+)
+def test_no_message_shows_a_key_that_the_server_has_whatever_was_asked(stub, reply):
+    stub.will(reply)
+    with HummingbotAPI(stub.url, "admin", PASSWORD, secrets=lambda: [KEY]) as api:
+        shown = []
+        for call in (
+            lambda: api.portfolio.state(["client"]),
+            lambda: api.bots.stop("one"),
+            lambda: api.docker.stop("one"),
+        ):
+            try:
+                call()
+            except HummingbotAPIError as error:
+                shown.append(f"{error!r} {error.message}")
+        assert "•••" in str(shown)
+        assert KEY not in str(shown)
+
+
+def test_a_servers_keys_are_looked_for_once_and_only_for_a_message(stub):
+    looked = []
+    stub.will(Reply([]), Reply({"detail": "Not allowed"}, 400))
+    with HummingbotAPI(stub.url, "admin", PASSWORD, secrets=lambda: looked.append(1) or [KEY]) as api:
+        api.accounts.list()
+        assert looked == []
+        error_of(api.accounts.list)
+    assert looked == [1]
