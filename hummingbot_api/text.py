@@ -1,8 +1,11 @@
 """The server's messages, made fit to be shown: short, on one line, without secrets."""
 
+import html
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from string import punctuation, whitespace
 from typing import Any
 from unicodedata import category
 from urllib.parse import quote, quote_plus
@@ -18,6 +21,9 @@ MIN_SECRET_ANYWHERE = 16
 #: A line of a secret of several, such as a private key in a file, is a secret from this length on.
 MIN_SECRET_LINE = 8
 
+#: So much of a secret is masked before the end of a text, which may have been cut there, and behind an ellipsis.
+MIN_CUT = 8
+
 #: How many characters of a server's message are read: it may send megabytes.
 MAX_READ = 20_000
 #: So many are masked before, that no secret is cut in two and half of it shown.
@@ -32,6 +38,13 @@ _PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
 )
+#: What is left out of a text, with the quotes and brackets around it.
+_ELLIPSIS = re.compile(r"""[\s"'\[(<]{0,2}(?:…|\.{3,}|\\u2026|&hellip;)[\s"'\])>]{0,2}""", re.IGNORECASE)
+#: What may stand behind the last word of a text.
+_CLOSING = f"{whitespace}\"'])}}>"
+#: A word may begin behind it, although its last character could be the word's.
+_ESCAPE = re.compile(r"(?:%(?:25){0,2}[0-9a-f]{2}|\\(?:[abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}))\Z", re.IGNORECASE)
+LONGEST_ESCAPE = 7
 _PYDANTIC_LINK = re.compile(r"For further information visit \S+")
 _PYDANTIC_TITLE = re.compile(r"\d{1,6} validation errors? for \w+\s*")
 _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
@@ -40,47 +53,77 @@ _PYDANTIC_FIELD = re.compile(r"^(\w\S*)\n {2}(?=\S)", re.MULTILINE)
 def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, also when it is URL-encoded or escaped.
 
-    A secret is masked only as a whole: within another word, the rest of the word would reveal it. At the end of a text,
-    its beginning is masked, too: who wrote or sent the text may have cut it there. The caller decides what is a secret:
-    see ``secret_values``.
+    A secret is masked only as a whole: within another word, the rest of the word would reveal it. Where a text was cut,
+    in it or at its end, what is left of a secret there is masked, too. The caller decides what is a secret: see
+    ``secret_values``.
     """
-    forms = {form for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
-    if not forms:
-        return lambda text: text
-    pattern = re.compile("|".join(map(_as_a_whole, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
-    return lambda text: pattern.sub(MASK, _mask_cut(text, forms))
+    forms = {_lower(form) for secret in _texts(secrets) for form in _spellings(secret) if len(form) >= MIN_SECRET}
+    # By these few characters, a text is compared with any number of secrets at once.
+    by_start: dict[str, list[str]] = {}
+    by_end: dict[str, list[str]] = {}
+    for form in forms:
+        by_start.setdefault(form[:MIN_SECRET], []).append(form)
+        by_end.setdefault(form[-MIN_SECRET:], []).append(form)
+    return lambda text: _mask(text, by_start, by_end) if forms else text
 
 
-def _as_a_whole(form: str) -> str:
-    if _is_masked_anywhere(form):
-        return re.escape(form)
-    before, after = (r"(?<!\w)" if _is_of_words(form[0]) else ""), (r"(?!\w)" if _is_of_words(form[-1]) else "")
-    return f"{before}{re.escape(form)}{after}"
+def _mask(text: str, by_start: Mapping[str, list[str]], by_end: Mapping[str, list[str]]) -> str:
+    lower, gaps = _lower(text), [gap.span() for gap in _ELLIPSIS.finditer(text)]
+    spans = {*_from_start(text, lower, [start for start, _ in gaps], by_start)}
+    if gaps:
+        spans.update(_from_gap(text, lower, [end for _, end in gaps], by_end))
+    shown, read = [], 0
+    for start, end in sorted(spans):
+        if start >= read:
+            shown += [text[read:start], MASK]
+        read = max(read, end)
+    return "".join([*shown, text[read:]])
 
 
-def _mask_cut(text: str, forms: Iterable[str]) -> str:
-    """Mask the beginning of a secret with which the text ends, of several the longest."""
-    shown = text.rstrip().removesuffix("…").removesuffix("...")
-    starts = (start for form in forms if (start := _start_of_cut(shown, form)) is not None)
-    start = min(starts, default=None)
-    return text if start is None else shown[:start] + MASK + text[len(shown) :]
+def _from_start(text: str, lower: str, cuts: list[int], by_start: Mapping[str, list[str]]) -> Iterator[tuple[int, int]]:
+    """Yield where secrets are, whole or up to where the text was cut."""
+    ends = len(text.rstrip(_CLOSING))
+    for i in [i for i in range(len(text) - MIN_SECRET + 1) if lower[i : i + MIN_SECRET] in by_start]:
+        for form in by_start[lower[i : i + MIN_SECRET]]:
+            if lower.startswith(form, i) and _is_separate(text, i, i + len(form)):
+                yield i, i + len(form)
+            at = bisect_left(cuts, i + MIN_SECRET)
+            cut = cuts[at] if at < len(cuts) else ends
+            part = lower[i : min(cut, i + len(form))]
+            # Without an ellipsis, a secret's first word at the end is one that was not cut.
+            may_be_cut = at < len(cuts) or (len(part) >= MIN_CUT and not _is_word_of(form, len(part)))
+            if i + len(part) == cut and may_be_cut and form.startswith(part) and _is_separate(text, i, cut):
+                yield i, cut
 
 
-def _start_of_cut(text: str, form: str) -> int | None:
-    form = form.lower()
-    offset = max(0, len(text) - len(form))
-    tail = text[offset:].lower()
-    start = tail.find(form[:MIN_SECRET])
-    while start >= 0:
-        is_whole_word = not (_is_of_words(form[0]) and _is_of_words(text[: offset + start][-1:]))
-        if form.startswith(tail[start:]) and (is_whole_word or _is_masked_anywhere(form)):
-            return offset + start
-        start = tail.find(form[:MIN_SECRET], start + 1)
-    return None
+def _from_gap(text: str, lower: str, resumed: list[int], by_end: Mapping[str, list[str]]) -> Iterator[tuple[int, int]]:
+    """Yield where the ends of secrets are whose beginnings were cut out of the text."""
+    for end in [end for end in range(MIN_CUT, len(text) + 1) if lower[end - MIN_SECRET : end] in by_end]:
+        for form in by_end[lower[end - MIN_SECRET : end]]:
+            at = bisect_right(resumed, end - MIN_CUT)
+            start = resumed[at - 1] if at else end
+            if end - len(form) < start < end and form.endswith(lower[start:end]) and _is_separate(text, start, end):
+                yield start, end
 
 
-def _is_masked_anywhere(form: str) -> bool:
-    return len(form) >= MIN_SECRET_ANYWHERE and re.search(r"\d", form) is not None
+def _is_separate(text: str, start: int, end: int) -> bool:
+    """Return whether that part of a text is no part of a word, or so long that no word has it."""
+    if end - start >= MIN_SECRET_ANYWHERE and re.search(r"\d", text[start:end]):
+        return True
+    before, part, after = text[max(0, start - LONGEST_ESCAPE) : start], text[start:end], text[end : end + 1]
+    is_inside = _is_of_words(part[0]) and _is_of_words(before[-1:]) and not _ESCAPE.search(before)
+    return not is_inside and not (_is_of_words(part[-1]) and _is_of_words(after))
+
+
+def _is_word_of(form: str, length: int) -> bool:
+    """Return whether a secret begins with a whole word, of so many characters."""
+    return form[:length].lstrip(punctuation).isalpha() and not form[length : length + 1].isalnum()
+
+
+def _lower(text: str) -> str:
+    """Return it in small letters, of which each is at its capital's place."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _is_of_words(character: str) -> bool:
@@ -171,5 +214,8 @@ def _spellings(secret: str) -> set[str]:
         quote(secret),
         quote(secret, safe=""),
         quote_plus(secret),
+        quote(quote(secret, safe=""), safe=""),
+        html.escape(secret),
     }
-    return spellings - {""}
+    slashes = ("\\/", "\\u002F", "&#x2F;")  # as PHP, JavaScript and templates spell them
+    return spellings.union(form.replace("/", slash) for form in spellings for slash in slashes) - {""}

@@ -65,7 +65,7 @@ _TUNNEL_ERRORS: dict[str, type[TunnelError]] = {
 #: ngrok's warning page in the versions that do not show its code.
 _INTERSTITIAL = re.compile(r"You are about to visit|cdn\.ngrok\.com/static", re.IGNORECASE)
 #: Bounded, because a page may be made of nothing but such beginnings.
-_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})(<?)", re.IGNORECASE)
 
 
 class Answer:
@@ -306,7 +306,7 @@ def _read(response: requests.Response, content: bytes, mask: Callable[[str], str
         if _INTERSTITIAL.search(text):
             return TunnelInterstitial()
         title = _TITLE.search(text)
-        heading = sanitize(html.unescape(title[1]), mask) if title else "untitled"
+        heading = sanitize(html.unescape(title[1] if title[2] else f"{title[1]}…"), mask) if title else "untitled"
         return problem(UnexpectedAnswer, f"The server returned a web page ({status}): {heading}")
     if status == 401:
         return WrongPassword()

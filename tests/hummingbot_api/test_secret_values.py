@@ -1,5 +1,6 @@
 """Which values are masked, and that a mask hides no words and reveals nothing."""
 
+import html
 from urllib.parse import quote
 
 import pytest
@@ -82,28 +83,84 @@ def test_what_is_short_is_not_masked(secret):
 @pytest.mark.parametrize(
     "secret", ["planted-7f3a9c01-key", "sunshine-and-rain", "https://x.example/hook/a%20b", "ü" * 20]
 )
-@pytest.mark.parametrize("ends", ["", "…", "...", "\n"])
-def test_a_secret_that_the_end_of_a_text_cuts_is_masked(secret, ends):
+@pytest.mark.parametrize(
+    ("ends", "shortest"),
+    [("", 9), ("\n", 9), ("\"}'", 9), ("…", 4), ("...", 4), ("...'", 4), (' [...]"}', 4), ("\\u2026 (truncated)", 4)],
+)
+def test_a_secret_that_is_cut_is_masked(secret, ends, shortest):
     mask = mask_secrets(["another", secret, "other-secret"])
-    for length in range(4, len(secret) + 1):
+    for length in range(shortest, len(secret) + 1):
         for spelled in (secret, secret.upper(), quote(secret, safe="")):
-            assert mask(f"refused: {spelled[:length]}{ends}") == f"refused: •••{ends}"
+            # The point before an ellipsis looks like one of its own.
+            assert mask(f"refused: {spelled[:length]}{ends}").replace("....", "...") == f"refused: •••{ends}"
+
+
+@pytest.mark.parametrize("gap", ["...", "…", "[...]", "' ... '", "&hellip;"])
+@pytest.mark.parametrize(
+    "secret", ["0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3X4y5Z6a7B8c9D0e1F", "sunshine-and-rain"]
+)
+def test_both_ends_of_a_secret_are_masked_whose_middle_is_cut_out(secret, gap):
+    mask = mask_secrets(["another", secret])
+    for first in range(4, len(secret)):
+        for last in range(8, len(secret)):
+            text = f"input_value='{secret[:first]}{gap}{secret[-last:]}', input_type=str] and more"
+            assert mask(text) == f"input_value='•••{gap}•••', input_type=str] and more", (first, last)
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("the sun", "the sun"),
-        ("a monsoon, no suns", "a monsoon, no •••"),
-        ("client_suns", "client_suns"),
-        ("sunday", "sunday"),
+        ("a monsoon, no suns", "a monsoon, no suns"),
+        ("a monsoon, no suns...", "a monsoon, no •••..."),
+        ("client_suns…", "client_suns…"),
+        ("sunday...", "sunday..."),
         ("suns shine", "suns shine"),
-        ("sunshine suns", "••• •••"),
+        ("sunshine suns…", "••• •••…"),
         ("7f3a9c01-key-sunsh", "•••"),
+        ("The order was rejected", "The order was rejected"),
+        ("The order was rejected-by", "The order was •••"),
+        ("unrejected-by", "unrejected-by"),
+        ("unrejected-by...", "unrejected-by..."),
+        ("Nothing at /services", "Nothing at /services"),
+        ("Nothing at /services/T0Z", "Nothing at •••"),
+        ("Wait... shines of it", "Wait... shines of it"),
+        ("Wait ... nobody-12s", "Wait ... nobody-12s"),
+        ("Wait ... nobody-12", "Wait ... •••"),
     ],
 )
-def test_no_other_word_at_the_end_of_a_text_is_masked(text, shown):
-    assert mask_secrets(["sunshine", "7f3a9c01-key-sunshine-4"])(text) == shown
+def test_no_other_word_is_masked_where_a_text_may_be_cut(text, shown):
+    secrets = ["sunshine", "7f3a9c01-key-sunshine-4", "rejected-by-nobody-12", "/services/T0Z1Y2X3W/B0123456789"]
+    assert mask_secrets(secrets)(text) == shown
+
+
+@pytest.mark.parametrize(
+    "before", ["%2F", "%252f", "%25252F", "\\n", "\\\\n", "\\t", "\\r", "\\u002F", "\\x2f", "/", "&#x2F;"]
+)
+@pytest.mark.parametrize("ends", ["", " here", "%2F", "\\n", "..."])
+def test_a_secret_is_masked_behind_an_escape_that_ends_in_a_letter(before, ends):
+    secret = "zyxwvutsrqponml"
+    assert mask_secrets([secret])(f"hook{before}{secret}{ends}") == f"hook{before}•••{ends}"
+    assert mask_secrets([secret])(f"hook{before}{secret[:10]}...") == f"hook{before}•••..."
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace("/", "\\/"),
+        lambda text: text.replace("/", "\\u002F"),
+        lambda text: text.replace("/", "&#x2F;"),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: html.escape(text),
+    ],
+)
+def test_a_secret_with_signs_is_masked_however_they_are_spelled(spell):
+    secret = "pass/wörd/<planted>"
+    assert mask_secrets([secret])(f"refused {spell(secret)} here") == "refused ••• here"
+
+
+def test_letters_whose_small_form_is_longer_move_no_mask():
+    assert mask_secrets(["7f3a9c01-key"])("İİİ 7F3A9C01-KEY İ") == "İİİ ••• İ"
 
 
 def test_of_a_secret_in_lines_each_long_one_is_masked():

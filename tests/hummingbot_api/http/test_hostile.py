@@ -21,7 +21,7 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.http import connections
 from hummingbot_api.http.connections import check_address
-from hummingbot_api.text import one_line, sanitize
+from hummingbot_api.text import mask_secrets, one_line, sanitize
 from tests.hummingbot_api.http.hostile import OK, flooding, listening, trickling
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -223,6 +223,15 @@ def test_a_refusal_takes_no_time_to_read_whatever_it_says(output, status):
         )
         deploy = {"instance_name": "i", "credentials_profile": "c", "config_name": "c", "image": "hummingbot"}
         quickly(lambda: error_of(lambda: api.bots.deploy_script(**deploy)))
+
+
+@pytest.mark.parametrize(
+    "text", ["kkkkkkkk...", "k…", "...", "kkkkkkkk", "k3y-k3y-k3y-", "k3y-", "%2Fk3y-", '"', "\\n"]
+)
+def test_a_text_takes_no_time_to_mask_however_many_secrets_there_are(text):
+    secrets = ["k" * 40, "k3y-" * 10, *(f"k3y-{number:036}" for number in range(10)), *map(str, range(10_000, 13_000))]
+    mask = mask_secrets(secrets)
+    quickly(lambda: mask(text * (20_000 // len(text))))
 
 
 @pytest.mark.parametrize("page", ["<title>", "<title", "<title>" + "x" * 70])
