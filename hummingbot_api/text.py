@@ -117,7 +117,7 @@ def _is_separate(text: str, start: int, end: int) -> bool:
 
 def _is_word_of(form: str, length: int) -> bool:
     """Return whether a secret begins with a whole word, of so many characters."""
-    return form[:length].lstrip(punctuation).isalpha() and not form[length : length + 1].isalnum()
+    return form[:length].strip(punctuation).isalpha() and not form[length - 1 : length + 1].isalnum()
 
 
 def _lower(text: str) -> str:

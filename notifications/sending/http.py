@@ -26,6 +26,8 @@ from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused
 TIMEOUT = (5, 10)
 #: What is so long in an address may be what makes it a secret, and is not quoted.
 MIN_PIECE = 8
+#: Parts of the addresses of chats that anybody knows.
+PATH_WORDS = frozenset({"services", "webhooks", "workflows"})
 #: How much of a refusal is quoted, in characters.
 MAX_QUOTE = 200
 
@@ -94,11 +96,15 @@ def _try_to_post(url: str, body: bytes, headers: Mapping[str, str], secrets: tup
 
 
 def _spellings(url: str) -> set[str]:
-    """Return the address and its parts as a receiver may quote them: as entered, as sent, and decoded."""
+    """Return the path and its parts as a receiver may quote them: as entered, as sent, and decoded."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}"
-    pieces = [url, path, parts.path, *(piece for piece in re.split(r"[/?&=]", path) if len(piece) >= MIN_PIECE)]
+    pieces = [path, parts.path, *(piece for piece in re.split(r"[/?&=]", path) if _is_secret(piece))]
     return {spell(piece) for piece in pieces for spell in (str, requote_uri, unquote, unquote_plus)}
+
+
+def _is_secret(piece: str) -> bool:
+    return len(piece) >= MIN_PIECE and piece not in PATH_WORDS
 
 
 def _problem_in(response: requests.Response, mask: Callable[[str], str]) -> Problem | None:

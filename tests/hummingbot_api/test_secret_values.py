@@ -85,7 +85,16 @@ def test_what_is_short_is_not_masked(secret):
 )
 @pytest.mark.parametrize(
     ("ends", "shortest"),
-    [("", 9), ("\n", 9), ("\"}'", 9), ("…", 4), ("...", 4), ("...'", 4), (' [...]"}', 4), ("\\u2026 (truncated)", 4)],
+    [
+        ("", 10),
+        ("\n", 10),
+        ("\"}'", 10),
+        ("…", 4),
+        ("...", 4),
+        ("...'", 4),
+        (' [...]"}', 4),
+        ("\\u2026 (truncated)", 4),
+    ],
 )
 def test_a_secret_that_is_cut_is_masked(secret, ends, shortest):
     mask = mask_secrets(["another", secret, "other-secret"])
@@ -123,6 +132,7 @@ def test_both_ends_of_a_secret_are_masked_whose_middle_is_cut_out(secret, gap):
         ("unrejected-by", "unrejected-by"),
         ("unrejected-by...", "unrejected-by..."),
         ("Nothing at /services", "Nothing at /services"),
+        ("Nothing at /services/", "Nothing at /services/"),
         ("Nothing at /services/T0Z", "Nothing at •••"),
         ("Wait... shines of it", "Wait... shines of it"),
         ("Wait ... nobody-12s", "Wait ... nobody-12s"),

@@ -10,9 +10,12 @@ from django.utils import timezone
 from accounts.models import Client
 from bots.models import BotState
 from notifications.models import Channel, ChannelKind, Delivery, Incident
+from notifications.problems import ChannelRefused
 from notifications.sending import messages
 from notifications.sending.delivery import outbox
+from notifications.sending.http import post
 from notifications.sending.outbox import DeliveryState
+from tests.hummingbot_api.stub import Reply
 from tests.notifications.conftest import bodies, polls, shows
 
 TOKEN = "123456:planted-telegram-token"
@@ -110,3 +113,13 @@ def test_a_name_with_a_line_break_starts_no_header(crashed, channel):
     (email,) = mail.outbox
     assert email.subject.startswith("Problem: Sharp Bcc: everybody@example.com")
     assert email.recipients() == ["ops@example.com"]
+
+
+@pytest.mark.parametrize(
+    "words", ["Use http", "Use https", "Nothing at /services", "No such path: /services/", "Unknown service: serv"]
+)
+def test_what_is_no_secret_of_the_address_is_quoted(receiver, words):
+    receiver.will(Reply(words, 404))
+    with pytest.raises(ChannelRefused) as refusal:
+        post(f"{receiver.url}/services/T0Z1Y2X3W/B0123456789/Q7r5s8tVu6w9xp4", b"{}")
+    assert refusal.value.message.endswith(f": {words}.")
