@@ -32,8 +32,8 @@ MAX_MASKED = 5 * MAX_READ
 # Reading a server's message takes time in proportion to its length, for any content: none of these starts with, or
 # contains, an unbounded repetition that can start anywhere.
 _TRACEBACK = "Traceback (most recent call last):"
-#: How Pydantic ends a line of a validation error. It repeats the input, truncate: no mask would match it.
-_PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
+#: How Pydantic ends a line of a validation error. It repeats the input, truncated: a mask could leave some of it.
+PYDANTIC_INPUT = re.compile(r"\[type=\w+, input_value=.*")
 #: A color, a movement of the cursor, a window's title. Bounded: a log may consist only of beginnings of these.
 _ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,5}[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b[ -/]?[0-Z\\-~]"
@@ -165,7 +165,7 @@ def one_line(text: str) -> str:
     if begins and "\n" in trace:
         text = before + trace.rpartition("\n")[2]
     if _PYDANTIC_TITLE.search(text):
-        text = _PYDANTIC_LINK.sub("", _PYDANTIC_INPUT.sub("", _PYDANTIC_TITLE.sub("", text)))
+        text = _PYDANTIC_LINK.sub("", PYDANTIC_INPUT.sub("", _PYDANTIC_TITLE.sub("", text)))
         text = _PYDANTIC_FIELD.sub(r"; \1: ", text).lstrip("; ")
     return " ".join(text.split())
 

@@ -18,7 +18,7 @@ from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, Unanswered
 from hummingbot_api.results import LogEntry
-from hummingbot_api.text import MASK, mask_secrets
+from hummingbot_api.text import MASK, PYDANTIC_INPUT, mask_secrets
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
@@ -192,7 +192,7 @@ def masker(deployment: Deployment) -> Callable[[str], str]:
     keys = deployment.bot.client.keys.all()
     # Also those that were replaced: the bot may have been deployed before.
     mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
-    return lambda text: NAMED_SECRET.sub(rf"\1{MASK}", mask(text))
+    return lambda text: NAMED_SECRET.sub(rf"\1{MASK}", mask(PYDANTIC_INPUT.sub(MASK, text)))
 
 
 def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:

@@ -114,6 +114,25 @@ def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, ou
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
 
 
+@pytest.mark.parametrize(
+    "repeated", ["'{0:.24}...{0:.7}'", "{{'a': 'b', 'bitmart_secret_key': '{0:.9}...ther': 'x'}}", "'{0}'", "{0}"]
+)
+def test_of_pydantics_report_about_a_key_the_input_is_not_kept(live, output, repeated):
+    secret = PLANTED["bitmart_secret_key"]
+    report = "1 validation error for BitmartConfigMap\nbitmart_secret_key\n  Input should be a valid integer"
+    said = f"{report} [type=int_type, input_value={repeated.format(secret)}, input_type=str]"
+    output["general_logs"] = [entry(f"{said}\n    For further information visit https://errors.pydantic.dev")]
+    (line,) = read(live)
+    assert line == f"{report} •••\n    For further information visit https://errors.pydantic.dev"
+
+
+@pytest.mark.parametrize("around", ["bad key {:.20}... (truncated)", '{{"msg": "bad key {:.20}…"}}', "bad key {:.20}"])
+def test_of_a_key_that_a_line_cuts_no_part_is_kept(live, output, around):
+    output["general_logs"] = [entry(around.format(PLANTED["bitmart_secret_key"]))]
+    (line,) = read(live)
+    assert line == around.replace("{:.20}", "•••").replace("{{", "{").replace("}}", "}")
+
+
 def test_a_line_is_not_stored_again_with_a_replaced_key_that_is_no_longer_known(live, output, key):
     output["general_logs"] = [entry(f"refused {PLANTED['bitmart_memo']}"), entry("and then", 1)]
     assert read(live) == ["refused •••", "and then"]
