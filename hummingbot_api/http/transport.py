@@ -6,6 +6,7 @@ import math
 import re
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from http.client import HTTPException, RemoteDisconnected
@@ -145,7 +146,8 @@ class Transport:
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._auth = HTTPBasicAuth(username.encode(), password.encode())
-        self._password = password
+        # As it is, and as it is sent: a proxy may quote the headers of a request.
+        self._login = (password, b64encode(f"{username}:{password}".encode()).decode())
         self._secrets = secrets
         self._verify_tls = verify_tls
         self._timeout = (connect_timeout, read_timeout)
@@ -219,7 +221,7 @@ class Transport:
         @cache
         def mask() -> Callable[[str], str]:
             sent_secrets = secrets_in(sent) if isinstance(sent, Mapping) else []
-            return mask_secrets([self._password, *sent_secrets, *self._secrets()])
+            return mask_secrets([*self._login, *sent_secrets, *self._secrets()])
 
         return lambda text: mask()(text) if text else text
 

@@ -4,6 +4,8 @@
 
 import socket
 import threading
+from base64 import b64encode
+from urllib.parse import quote
 
 import pytest
 
@@ -18,6 +20,7 @@ from hummingbot_api.errors import (
 from tests.hummingbot_api.http.test_transport import HTML, PASSWORD, _no_waiting, api, error_of, stub
 from tests.hummingbot_api.stub import Reply
 
+LOGIN = b64encode(f"admin:{PASSWORD}".encode()).decode()
 KEY = "planted-api-key-7f3a9c01"
 
 
@@ -137,6 +140,22 @@ def test_no_message_shows_a_key_that_the_server_has_whatever_was_asked(stub, rep
                 shown.append(f"{error!r} {error.message}")
         assert "•••" in str(shown)
         assert KEY not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        (Reply({"message": f"headers were: authorization=Basic {LOGIN}, accept=*/*"}, 400), "Basic •••, accept"),
+        (Reply({"detail": f"'Authorization': b'Basic {LOGIN}'"}, 500), "b'Basic •••'"),
+        (Reply(f"Authorization: Basic {LOGIN[:20]}...", 431, content_type="text/plain"), "Basic •••..."),
+        (Reply(f"<title>Bad: {quote(LOGIN, safe='')}</title>", 400, content_type=HTML), "Bad: •••"),
+    ],
+)
+def test_the_login_of_a_request_that_a_proxy_quotes_is_masked(stub, api, reply, shown):
+    stub.will(reply)
+    message = error_of(api.accounts.list).message
+    assert shown in message
+    assert LOGIN[:8] not in message
 
 
 def test_a_servers_keys_are_looked_for_once_and_only_for_a_message(stub):
