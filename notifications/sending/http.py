@@ -26,7 +26,7 @@ from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused
 TIMEOUT = (5, 10)
 #: What is so long in an address may be what makes it a secret, and is not quoted.
 MIN_PIECE = 8
-#: Parts of the addresses of chats that anybody knows.
+#: Parts of the addresses of chats that anyone knows.
 PATH_WORDS = frozenset({"services", "webhooks", "workflows"})
 #: How much of a refusal is quoted, in characters.
 MAX_QUOTE = 200

@@ -22,9 +22,12 @@ APP_KEY_BY_HAND = base64.b32encode(bytes.fromhex(APP_KEY)).decode()
 RECOVERY_CODE, DRAFT = "p1a47-edc0d", "planted-draft-8d"
 #: What tools and readers without an account have.
 API_TOKEN, SHARE_TOKEN = "hbp_planted-api-token-5e", "planted-share-token-6f"
+#: The login of a server as it is sent.
+BASIC = base64.b64encode(f"admin:{PLANTED_PASSWORD}".encode()).decode()
 
 SECRETS = [
     *PLANTED.values(),
+    BASIC,
     *(ROTATED["bitmart_memo"], PLANTED_PASSWORD, WRONG_PASSWORD, TELEGRAM_TOKEN, WEBHOOK_PART, SIGNING_SECRET),
     *(LOGIN, MISTYPED, APP_KEY, APP_KEY_BY_HAND, RECOVERY_CODE, DRAFT, API_TOKEN, SHARE_TOKEN),
 ]

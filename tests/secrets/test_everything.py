@@ -41,6 +41,7 @@ from spreadsheets.writing import write_csv, write_xlsx
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 from tests.hummingbot_api.stub import Reply, running_stub
 from tests.secrets.hunt import (
+    BASIC,
     ROTATED,
     SIGNING_SECRET,
     TELEGRAM_TOKEN,
@@ -127,7 +128,7 @@ def everything_was_tried(
     client = bot.client
     do("check_server", server)
     do("verify_profile", client)
-    echo = f"401 Unauthorized: refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}"
+    echo = f"401 Unauthorized: refused {' '.join(PLANTED.values())} for {PLANTED_PASSWORD}, {BASIC}"
     for kind, subject in (("push_profile", client), ("test_key", key), ("rotate_key", key), ("deploy", bot)):
         spoiled("exchange_refuses_key", kind, subject, message=echo, leaves_file=True)
         spoiled("time_out_after", kind, subject, path="/accounts/add-credential")
@@ -172,7 +173,7 @@ def everything_was_tried(
     runner.run(again.pk)
     for read in (poll_server, read_balances, read_performance):
         read(server)
-    # Each path answers once with the secrets instead of what it does, whoever asks first.
+    # Each path answers once with the secrets instead of what it does, at the first request.
     for path in sorted({request.path.partition("/hummingbot-")[0] for request in sandbox.requests}, reverse=True):
         sandbox.faults.add("server_error", path=path, times=1, message=echo)
     begun = len(sandbox.requests)
