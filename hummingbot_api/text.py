@@ -64,11 +64,19 @@ def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     for form in forms:
         by_start.setdefault(form[:MIN_SECRET], []).append(form)
         by_end.setdefault(form[-MIN_SECRET:], []).append(form)
-    return lambda text: _mask(text, by_start, by_end) if forms else text
+    beginnings_and_ends = tuple({*by_start, *by_end})
+
+    def mask(text: str) -> str:
+        lower = _lower(text)
+        # Most lines of a log have none.
+        has_any = any(part in lower for part in beginnings_and_ends)
+        return _mask(text, lower, by_start, by_end) if has_any else text
+
+    return mask
 
 
-def _mask(text: str, by_start: Mapping[str, list[str]], by_end: Mapping[str, list[str]]) -> str:
-    lower, gaps = _lower(text), [gap.span() for gap in _ELLIPSIS.finditer(text)]
+def _mask(text: str, lower: str, by_start: Mapping[str, list[str]], by_end: Mapping[str, list[str]]) -> str:
+    gaps = [gap.span() for gap in _ELLIPSIS.finditer(text)]
     spans = {*_from_start(text, lower, [start for start, _ in gaps], by_start)}
     if gaps:
         spans.update(_from_gap(text, lower, [end for _, end in gaps], by_end))
