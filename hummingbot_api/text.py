@@ -64,13 +64,13 @@ def mask_secrets(secrets: Iterable[object]) -> Callable[[str], str]:
     for form in forms:
         by_start.setdefault(form[:MIN_SECRET], []).append(form)
         by_end.setdefault(form[-MIN_SECRET:], []).append(form)
-    beginnings_and_ends = tuple({*by_start, *by_end})
+    beginnings_and_ends = {tuple(part) for part in (*by_start, *by_end)}
 
     def mask(text: str) -> str:
         lower = _lower(text)
-        # Most lines of a log have none.
-        has_any = any(part in lower for part in beginnings_and_ends)
-        return _mask(text, lower, by_start, by_end) if has_any else text
+        # Most lines of a log have none, which takes as long to see for a thousand secrets as for one.
+        has_none = beginnings_and_ends.isdisjoint(zip(*(lower[at:] for at in range(MIN_SECRET)), strict=False))
+        return text if has_none else _mask(text, lower, by_start, by_end)
 
     return mask
 
