@@ -121,9 +121,7 @@ def _keys_of(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
 
     Raises:
         NothingToPush
-        ChangedSinceConfirmed: somebody had confirmed others, or another server.
     """
-    context.require_confirmed()
     about_one = isinstance(context.subject, ExchangeKey)
     client: Client = context.subject.client if about_one else context.subject
     keys = list(client.keys.filter(pk=context.subject.pk) if about_one else client.keys.all())
@@ -146,13 +144,17 @@ def _check_keys(context: StepContext) -> str:
 def _ensure_account(context: StepContext) -> str:
     client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
+        context.require_confirmed()
         return account_ensure(api=api, client=client, server=client.server)
 
 
-def _push_keys(context: StepContext, *, force: bool) -> str:
+def _push_keys(context: StepContext, *, force: bool, bound: bool = True) -> str:
+    """``bound``: nothing was done yet that must not be left as it is."""
     client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         _, keys = _keys_of(context)  # only now: while this waited, new values may have been pushed
+        if bound:
+            context.require_confirmed()
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
 
 
@@ -248,6 +250,8 @@ def _check_unreadable(context: StepContext) -> str:
 def _recreate_account(context: StepContext) -> str:
     client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
+        if not context.resumed:
+            context.require_confirmed()
         return account_recreate(api=api, client=client, server=client.server)
 
 
@@ -269,7 +273,7 @@ class RecreateProfile(ProfileOperation):
         StepDefinition(
             "push",
             "Save on the server and test at the exchange",
-            lambda context: _push_keys(context, force=True),
+            lambda context: _push_keys(context, force=True, bound=False),
         ),
         StepDefinition("verify", "Verify what the server lists", _verify_pushed),
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.db import connections
 from django.utils import timezone
@@ -23,6 +23,8 @@ from accounts.models import Server
 from core.logs.context import logging_about
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 #: A poll that took long is not followed by the next one at once.
 REST = timedelta(seconds=5)
@@ -101,10 +103,27 @@ def waiting_for_server() -> Iterator[None]:
         return
     connections.close_all()
     threads.database.release()
+    _of_thread.waits = True
     try:
         yield
     finally:
+        _of_thread.waits = False
         threads.database.acquire()
+
+
+def with_the_database(read: Callable[[], Found]) -> Callable[[], Found]:
+    """Return a function that has the database for as long as it reads, if its thread waits for a server meanwhile."""
+
+    def read_in_turn() -> Found:
+        if not getattr(_of_thread, "waits", False):
+            return read()
+        with _of_thread.threads.database:
+            try:
+                return read()
+            finally:
+                connections.close_all()
+
+    return read_in_turn
 
 
 #: For what is read less often than states: shared, because each of their threads needs a connection to the database.

@@ -41,7 +41,7 @@ _ANSI = re.compile(
 #: What is left out of a text, with the quotes and brackets around it.
 _ELLIPSIS = re.compile(r"""[\s"'\[(<]{0,2}(?:…|\.{3,}|\\u2026|&hellip;)[\s"'\])>]{0,2}""", re.IGNORECASE)
 #: What may stand behind the last word of a text.
-_CLOSING = f"{whitespace}\"'])}}>"
+_CLOSING = f"{whitespace}\"'`”])}}>.,;"
 #: A word may begin behind it, although its last character could be the word's.
 _ESCAPE = re.compile(r"(?:%(?:25){0,2}[0-9a-f]{2}|\\(?:[abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}))\Z", re.IGNORECASE)
 LONGEST_ESCAPE = 7
@@ -97,10 +97,12 @@ def _from_start(text: str, lower: str, cuts: list[int], by_start: Mapping[str, l
                 yield i, i + len(form)
             at = bisect_left(cuts, i + MIN_SECRET)
             cut = cuts[at] if at < len(cuts) else ends
-            part = lower[i : min(cut, i + len(form))]
+            if i + len(form) < cut:
+                continue
+            part = lower[i:cut]
             # Without an ellipsis, a secret's first word at the end is one that was not cut.
             may_be_cut = at < len(cuts) or (len(part) >= MIN_CUT and not _is_word_of(form, len(part)))
-            if i + len(part) == cut and may_be_cut and form.startswith(part) and _is_separate(text, i, cut):
+            if may_be_cut and form.startswith(part) and _is_separate(text, i, cut):
                 yield i, cut
 
 

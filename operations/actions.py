@@ -130,9 +130,9 @@ class OperatesMixin(PanelAdmin):
                 chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
                 queryset = model_admin.get_queryset(request).filter(pk__in=chosen)
                 if gone := len({*chosen}) - queryset.count():
-                    are = "is" if gone == 1 else "are"
+                    names, exist = self.opts.verbose_name_plural, "no longer exists" if gone == 1 else "no longer exist"
                     messages.warning(
-                        request, f"{gone} of the selected {self.opts.verbose_name_plural} {are} not there."
+                        request, f"{gone} of the selected {names} {exist}, or you can't see them any more."
                     )
             return view(request, kind, list(queryset), back=request.get_full_path())
 
@@ -253,7 +253,11 @@ class OperatesMixin(PanelAdmin):
 
 
 def mark_of(kind: OperationType[Any], subjects: Sequence[Any], options: Mapping[str, Any]) -> str:
-    """Return a text that changes with what the confirmation page says of the subjects. Nobody else can make it."""
+    """Return a text that changes with what the confirmation page says of the subjects, and that nobody else can make;
+    empty for what is not bound to it.
+    """
+    if not kind.is_bound:
+        return ""
     models.prefetch_related_objects(list(subjects), *kind.confirmed_reads)
     return salted_hmac(__name__, " ".join(sorted(kind.mark(subject, options) for subject in subjects))).hexdigest()
 

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from django import forms
 from django.db import models
-from django.utils.crypto import salted_hmac
 
 from core.problems import Problem
 from core.visibility import AnyUser
@@ -109,6 +109,7 @@ class ActiveOperation(Protocol):
 
     kind: str
     state: str
+    options: Mapping[str, Any]
 
 
 class NotDone(str):
@@ -214,7 +215,7 @@ class OperationType(Generic[Subject]):
         """Describe what will happen to this subject, for the confirmation page."""
         return ""
 
-    #: Whether it is bound to what its confirmation page said. What ends trading never waits.
+    #: Whether it is bound to what its confirmation page said. A stop and a pause are not: they never wait.
     bound: ClassVar[bool] = True
     #: What ``confirmed`` reads of each subject besides its own row, to be read for all of them at once.
     confirmed_reads: ClassVar[tuple[str, ...]] = ()
@@ -227,10 +228,10 @@ class OperationType(Generic[Subject]):
         return self.consequence(subject, options)
 
     def mark(self, subject: Subject, options: Mapping[str, Any]) -> str:
-        """Return a text that changes with what the confirmation page says of the subject. Nobody else can make it."""
+        """Return a text that changes with what the confirmation page says of the subject."""
         models.prefetch_related_objects([subject], *self.confirmed_reads)
         said = [self.name, subject.pk, str(subject), self.confirmed(subject, options)]
-        return salted_hmac("confirmed", json.dumps(said, default=str), algorithm="sha256").hexdigest()
+        return sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()
 
     def preview(self, subject: Subject, options: Mapping[str, Any]) -> Sequence[Any]:
         """Return what will be sent, for the confirmation page: parts with ``title``, ``content`` and ``changes``."""

@@ -50,7 +50,7 @@ class ChangedSinceConfirmed(Problem):
     """
 
     code = "changed_since_confirmed"
-    meaning = "What was confirmed has changed since. Nothing more was done."
+    meaning = "What was confirmed has changed since. The operation ended without doing anything further."
     default_remedy = "Request it again from the object's page. The confirmation says what will be done now."
 
 

@@ -250,6 +250,8 @@ class LeasedContext:
         operation, subject = self.operation, self.subject
         if operation.confirmed:
             # As it is after the step's own was read. Nor may the step find what is read ahead here.
-            now = type(subject)._default_manager.get(pk=subject.pk)
+            now = type(subject)._default_manager.filter(pk=subject.pk).first()
+            if now is None:
+                raise SubjectGone
             if operation.definition.mark(now, operation.options) != operation.confirmed:
                 raise ChangedSinceConfirmed

@@ -46,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left_out"))
+    if left := getattr(node, "workeroutput", {}).get("left_out"):  # a crashed one says nothing
+        node.config.stash[LEFT_OUT] = Counter(left)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -235,21 +235,17 @@ class Server(models.Model):
         """
         if isinstance(self.password, Unreadable):
             raise PasswordUnreadable
-        return HummingbotAPI(
-            self.base_url,
-            self.username,
-            self.password,
-            verify_tls=self.verify_tls,
-            secrets=self._key_secrets,
-            **options,
-        )
+        options.setdefault("secrets", self.key_secrets)
+        return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
 
-    def _key_secrets(self) -> list[str]:
+    def key_secrets(self) -> list[str]:
         """Return the secrets of all keys, also previous ones, of clients on it or with a profile or bot there."""
-        keys = apps.get_model("accounts", "ExchangeKey").objects.filter(
-            Q(client__server=self.pk) | Q(client__profiles__server=self.pk) | Q(client__bots__server=self.pk)
-        )
-        return [secret for key in keys.select_related("client__server").distinct() for secret in key.secret_values()]
+        if not self.pk:
+            return []
+        there = Q(server=self.pk) | Q(profiles__server=self.pk) | Q(bots__server=self.pk)
+        clients = apps.get_model("accounts", "Client").objects.filter(there).values("pk")
+        keys = apps.get_model("accounts", "ExchangeKey").objects.filter(client__in=clients)
+        return [secret for key in keys.prefetch_related("client__server") for secret in key.secret_values()]
 
     @property
     def password_text(self) -> str:

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Server
-from accounts.polling import waiting_for_server
+from accounts.polling import waiting_for_server, with_the_database
 from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import (
     WORKING,
@@ -53,7 +53,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
     patience = PATIENCE_AGAIN if server.failed_polls else PATIENCE
     timeouts = {"connect_timeout": patience, "read_timeout": patience, "total_timeout": within}
     try:
-        with server.api(read_retries=0, **timeouts) as api:
+        with server.api(read_retries=0, secrets=with_the_database(server.key_secrets), **timeouts) as api:
             with waiting_for_server():
                 snapshot = Snapshot.take(api)
             server.contact_succeeded(

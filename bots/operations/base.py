@@ -150,6 +150,8 @@ class BotOperation(OperationType[Bot]):
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return subject.trades_on
 
+    confirmed_reads: ClassVar[tuple[str, ...]] = ("server", "deployment__server")
+
     def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
         instance = at_hand(subject)
         where = address_of(instance.server)

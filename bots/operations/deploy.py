@@ -88,7 +88,7 @@ class Deploy(TradingOperation):
     def connector(self, subject: Bot, options: Mapping[str, Any]) -> str:
         return planned_by(subject, options).connector
 
-    confirmed_reads = ("client__keys",)
+    confirmed_reads = (*TradingOperation.confirmed_reads, "client__keys")
 
     def confirmed(self, subject: Bot, options: Mapping[str, Any]) -> list[Any]:
         planned = planned_by(subject, options)

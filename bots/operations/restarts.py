@@ -122,11 +122,7 @@ def _crashed(now: datetime, of: Sequence[Bot] | None = None, apart_from: Sequenc
     wishes = Operation.objects.in_bulk([bot.last_wish for bot in found if bot.last_wish])
     for bot in found:
         bot.wish = wishes.get(bot.last_wish)
-    should_run = [bot for bot in found if _should_run(bot)]
-    oldest = min((bot.wish.requested_at for bot in should_run), default=now)
-    in_force = Q(lifted_at__isnull=True)
-    stops = list(EmergencyStop.objects.filter(in_force | Q(only_blocks=False, requested_at__gt=oldest)))
-    return [bot for bot in should_run if not any(_keeps_down(stop, bot) for stop in stops)]
+    return _not_kept_down([bot for bot in found if _should_run(bot)])
 
 
 def _wishes(operations: OperationQuerySet) -> OperationQuerySet:
@@ -134,19 +130,29 @@ def _wishes(operations: OperationQuerySet) -> OperationQuerySet:
     return operations.filter(kind__in=_WANTED | _UNWANTED).exclude(_WITHDRAWN)
 
 
-def _keeps_down(stop: EmergencyStop, bot: Any) -> bool:
-    """Return whether an emergency stop is in force for the bot, or was since somebody last wanted it to run: when it is
-    lifted, the bots stay as they are.
+def _not_kept_down(bots: list[Any]) -> list[Any]:
+    """Return the bots for which no emergency stop is in force, and none was since somebody last wanted them to run:
+    when it is lifted, the bots stay as they are.
     """
-    return stop.concerns(bot) and (stop.is_active or stop.requested_at > bot.wish.requested_at)
+    if not bots:
+        return []
+    since_then = Q(only_blocks=False, requested_at__gt=min(bot.wish.requested_at for bot in bots))
+    stops = list(EmergencyStop.objects.filter(Q(lifted_at=None) | since_then))
+
+    def is_kept_down(bot: Any) -> bool:
+        concerning = [stop for stop in stops if stop.concerns(bot)]
+        return any(stop.is_active or stop.requested_at > bot.wish.requested_at for stop in concerning)
+
+    return [bot for bot in bots if not is_kept_down(bot)]
 
 
 def is_to_be_started(bot: Any) -> bool:
     """Return whether the restart policy may start a stopped bot: it was recovered for that, or a start failed."""
-    if bot.restart_policy != RestartPolicy.AFTER_CRASH or bot.restarts_exhausted_at is not None:
+    is_on = bot.restart_policy == RestartPolicy.AFTER_CRASH and bot.restarts_exhausted_at is None
+    if not is_on or bot.client.status == ClientStatus.OFFBOARDED:
         return False
     bot.wish = _wishes(Operation.objects.of(bot)).order_by("-pk").first()
-    return _should_run(bot)
+    return _should_run(bot) and bool(_not_kept_down([bot]))
 
 
 def _by_people() -> OperationQuerySet:
@@ -159,8 +165,9 @@ def _should_run(bot: Any) -> bool:
     instance, wish = bot.open_deployment, bot.wish
     if instance is None or wish is None or instance.is_held:
         return False
-    # Who canceled a start, a person or an emergency stop, did not want it; a deploy may have come too far for that.
-    cancelled = wish.state == State.CANCELLED and instance.operation_id != wish.pk
+    # Who canceled a start, a person or an emergency stop, did not want it. That of a person may have come too late.
+    came_up = instance.operation_id == wish.pk or (bool(wish.checkpoint.get("begun")) and not _is_automatic(wish))
+    cancelled = wish.state == State.CANCELLED and not came_up
     if cancelled or not (_is_automatic(wish) or wish.kind in _WANTED):
         return False
     if instance.stopped_at is None:

@@ -109,7 +109,7 @@ class Stop(BotOperation):
         previous = Operation.objects.active().filter(lock=self.lock(subject), waits_for=None).first()
         return paragraphs(
             f"{end_of(instance) if is_down else stops} You can start it again.",
-            "Its restart policy is about to start it again. After a stop, it does not." if is_due else "",
+            "Its restart policy is about to start it again. Stop prevents that." if is_due else "",
             f"“{previous.label}” is running now. It ends at its next safe point." if previous else "",
         )
 
@@ -124,8 +124,10 @@ class Stop(BotOperation):
             yield from super().blockers(subject, options)
 
     def supersedes(self, active: ActiveOperation) -> bool:
-        # An operation that stops the bot itself continues once it has started; before that, a stop is faster.
-        return active.kind not in ENDING or (active.state == State.QUEUED and active.kind != self.name)
+        # An operation that stops the bot itself continues once it has started; before that, a stop is faster. What the
+        # panel itself recovers, it would start again.
+        queued = active.state == State.QUEUED and active.kind != self.name
+        return active.kind not in ENDING or queued or bool(active.options.get("automatic"))
 
     def concurrency_group(self, subject: Bot) -> str:
         return ""  # no server is too busy for it

@@ -144,7 +144,7 @@ def _key_of(onboarding: Onboarding, key_id: int) -> ExchangeKey:
 
 def _request_test(request: HttpRequest, key: ExchangeKey) -> None:
     try:
-        operation_request(kind="test_key", subject=key, requested_by=request.user, confirmed=True)
+        operation_request(kind="test_key", subject=key, requested_by=request.user)
     except OperationActive as problem:
         messages.warning(request, link_to_active(problem))
     except Problem as problem:

@@ -1,6 +1,7 @@
 """What is read in the background: by one worker at a time, and again when one has died in it."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from accounts import polling
 from accounts import tasks as accounts_tasks
 from accounts.models import Server
-from accounts.polling import Poll, PollThreads, waiting_for_server
+from accounts.polling import Poll, PollThreads, waiting_for_server, with_the_database
 from bots import tasks as bots_tasks
 from hummingbot_api.errors import ServerUnreachable, WrongPassword
 from markets import tasks as markets_tasks
@@ -243,6 +244,30 @@ def test_of_many_polls_few_use_the_database_at_once():
         threads.put(poll)
     assert all(finished.acquire(timeout=10) for _ in range(count))
     assert max(most) <= 2
+
+
+def test_what_a_poll_reads_while_it_waits_takes_its_turn_at_the_database():
+    """Such as the keys of a server whose error has to be masked: a hundred that fail at once open few connections."""
+    threads, count, using, most = PollThreads(6, database=2), 6, [], []
+    waiting, finished = threading.Barrier(count, timeout=10), threading.Semaphore(0)
+
+    def read():
+        using.append(1)
+        most.append(len(using))
+        time.sleep(0.01)
+        using.pop()
+
+    def poll():
+        with waiting_for_server():
+            waiting.wait()
+            with_the_database(read)()
+        with_the_database(read)()
+        finished.release()
+
+    for _ in range(count):
+        threads.put(poll)
+    assert all(finished.acquire(timeout=10) for _ in range(count))
+    assert len(most) == 2 * count and max(most) <= 2
 
 
 def test_a_poll_that_fails_ends_no_thread(caplog):

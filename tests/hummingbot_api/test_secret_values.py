@@ -100,8 +100,9 @@ def test_a_secret_that_is_cut_is_masked(secret, ends, shortest):
     mask = mask_secrets(["another", secret, "other-secret"])
     for length in range(shortest, len(secret) + 1):
         for spelled in (secret, secret.upper(), quote(secret, safe="")):
-            # The point before an ellipsis looks like one of its own.
-            assert mask(f"refused: {spelled[:length]}{ends}").replace("....", "...") == f"refused: •••{ends}"
+            # The point before an ellipsis looks like one of its own, and one at the end like that of a sentence.
+            shown = mask(f"refused: {spelled[:length]}{ends}").replace("....", "...")
+            assert shown.replace("•••.", "•••") == f"refused: •••{ends}".replace("•••.", "•••")
 
 
 @pytest.mark.parametrize("gap", ["...", "…", "[...]", "' ... '", "&hellip;"])

@@ -54,7 +54,7 @@ def make_stopped(make_crashed, now):  # noqa: F811
 def test_a_bot_that_is_about_to_be_started_again_can_be_stopped_and_stays_so(near, make_stopped, now, admin_client):  # noqa: F811
     bot = make_stopped(*NEAR[near])
     page = admin_client.get(operate_url(bot, "stop"))
-    assert "about to start it again. After a stop, it does not." in text_of(page)
+    assert "about to start it again. Stop prevents that." in text_of(page)
     assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
     Operation.objects.filter(kind="stop").update(state=State.SUCCEEDED)
     assert not is_started(now)
@@ -86,6 +86,26 @@ def test_one_that_came_up_late_and_stopped_on_its_own_stays_so(late, make_stoppe
     bot.refresh_from_db()
     assert "is already stopped" in kinds.get("stop").blocker(bot).message
     assert not is_started(now + 2 * MINUTE)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_one_that_its_policy_recovers_can_be_stopped(state, make_crashed, now, admin_client):  # noqa: F811
+    bot = make_crashed()
+    recovery = operation_request(kind="recover", subject=bot, options=AUTOMATIC)
+    Operation.objects.filter(pk=recovery.pk).update(state=state, started_at=now, lease_until=now + 60 * MINUTE)
+    assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
+    recovery.refresh_from_db()
+    assert recovery.cancel_requested or recovery.state == State.CANCELLED
+    assert recovery.successors.get().kind == "stop"
+
+
+def test_what_a_person_recovers_is_not_interrupted_by_a_stop(make_crashed, now, admin_client):  # noqa: F811
+    bot = make_crashed()
+    recovery = operation_request(kind="recover", subject=bot)
+    Operation.objects.filter(pk=recovery.pk).update(state=State.RUNNING, started_at=now, lease_until=now + 60 * MINUTE)
+    assert admin_client.post(operate_url(bot, "stop"), {"answered": "yes"}).status_code == 302
+    recovery.refresh_from_db()
+    assert not recovery.cancel_requested and not recovery.successors.exists()
 
 
 @pytest.mark.parametrize("kind", ["start", "redeploy"])
@@ -140,6 +160,18 @@ def test_a_deploy_that_was_cancelled_too_late_is_one(kind, make_crashed, now):  
     assert is_started(now)
 
 
+def test_a_start_that_was_cancelled_too_late_is_one(make_crashed, now):  # noqa: F811
+    late = wish(make_crashed(), "start", State.CANCELLED)
+    Operation.objects.filter(pk=late.pk).update(checkpoint={"begun": True})
+    assert is_started(now)
+
+
+def test_a_restart_that_was_cancelled_late_is_not_repeated(make_crashed, now):  # noqa: F811
+    late = wish(make_crashed(), "start", State.CANCELLED, AUTOMATIC)
+    Operation.objects.filter(pk=late.pk).update(checkpoint={"begun": True})
+    assert not is_started(now)
+
+
 def test_a_stop_that_failed_is_not_undone_by_a_start_that_was_cancelled(make_crashed, now):  # noqa: F811
     bot = make_crashed()
     wish(bot, "stop", State.FAILED)
@@ -171,6 +203,13 @@ def test_a_lifted_emergency_stop_starts_nothing_that_was_down(down, scope, make_
     what = {"client": {"client": client_sharp}, "server": {"server": server}}.get(scope, {})
     lifted(scope=scope, **what)
     assert not is_started(now)
+
+
+@pytest.mark.parametrize("near", NEAR)
+def test_what_it_keeps_down_is_not_said_to_be_started(near, make_stopped):
+    bot = make_stopped(*NEAR[near])
+    lifted(scope=StopScope.EVERYTHING)
+    assert "is already stopped" in kinds.get("stop").blocker(bot).message
 
 
 def test_until_somebody_wants_it_again(make_crashed, now):  # noqa: F811

@@ -219,7 +219,7 @@ def test_who_confirms_for_what_was_deleted_is_told(make_bot, key, opened, admin_
     bots = [make_bot(name=f"Bot {number}") for number in range(2)]
     page = opened("deploy", *bots, changelist=BOT)
     bots[0].delete()
-    assert "1 of the selected bots is not there." in text_of(page.confirm())
+    assert "1 of the selected bots no longer exists" in text_of(page.confirm())
 
 
 # --- what changes while it is queued ---
@@ -294,6 +294,19 @@ def test_nor_are_keys_pushed_elsewhere_that_waited_for_their_profile(key, client
     operation.refresh_from_db()
     assert operation.error_code == "changed_since_confirmed"
     assert not [request for request in sandbox.requests if "credential" in request.path]
+
+
+def test_what_was_pushed_is_verified_whatever_was_renamed_since(client_sharp, key, opened, sandbox):
+    opened("push_profile", client_sharp).confirm()
+    (operation,) = Operation.objects.all()
+
+    def rename(step):
+        if (step.key, step.state) == ("push", StepState.DONE):
+            Client.objects.update(name="Renamed")
+
+    assert runner.run(operation.pk, on_step=rename)
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED, operation.error_message
 
 
 def test_of_several_those_that_changed_are_left_out_and_not_retried(make_bot, key, opened, admin_user):
@@ -396,19 +409,22 @@ def test_a_page_that_is_shown_again_keeps_what_was_chosen(bot, key, opened):
     assert not re.findall(r'<input[^>]*name="bots"[^>]* checked', text_of(again))
 
 
-@pytest.mark.parametrize("kind", ["deploy", "push_profile"])
+@pytest.mark.parametrize("kind", ["deploy", "redeploy", "stop", "push_profile"])
 def test_a_page_of_many_takes_as_many_queries_for_ten_as_for_two(kind, make_bot, key, client_sharp, opened):
-    rows = {"deploy": (BOT, []), "push_profile": (CLIENT, [client_sharp])}[kind]
+    rows = (CLIENT, [client_sharp]) if kind == "push_profile" else (BOT, [])
     taken = []
     for number in range(1, 11):
         client = valid_client(f"Client {number}", client_sharp.server)
         stored_key(client)
-        rows[1].append(make_bot(client=client, name=f"Bot {number}") if kind == "deploy" else client)
+        rows[1].append(client if kind == "push_profile" else make_bot(client=client, name=f"Bot {number}"))
+        if kind in {"redeploy", "stop"}:
+            runs(rows[1][-1])
         if number in {2, 10}:
             opened(kind, *rows[1], changelist=rows[0])
             with CaptureQueriesContext(connection) as captured:
                 opened(kind, *rows[1], changelist=rows[0])
-            taken.append(sum("accounts_exchangekey" in query["sql"] for query in captured))
+            read = ("accounts_exchangekey", 'FROM "accounts_server"')
+            taken.append(sum(any(table in query["sql"] for table in read) for query in captured))
     assert taken[0] == taken[1]
 
 

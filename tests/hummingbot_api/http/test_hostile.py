@@ -234,6 +234,13 @@ def test_a_text_takes_no_time_to_mask_however_many_secrets_there_are(text):
     quickly(lambda: mask(text * (20_000 // len(text))))
 
 
+@pytest.mark.parametrize("text", ["-", "- ", "-----BEGIN", "----...", "…----"])
+def test_nor_however_alike_they_begin_and_end(text):
+    keys = [f"-----BEGIN EC PRIVATE KEY-----{number:0300}-----END EC PRIVATE KEY-----" for number in range(5)]
+    mask = mask_secrets(keys)
+    quickly(lambda: mask(text * (50_000 // len(text))))
+
+
 @pytest.mark.parametrize("page", ["<title>", "<title", "<title>" + "x" * 70])
 def test_a_web_page_takes_no_time_to_read_whatever_it_is(page):
     with running_stub() as stub, HummingbotAPI(stub.url, "admin", "admin") as api:
