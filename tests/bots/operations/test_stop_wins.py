@@ -1,8 +1,13 @@
 """A stop waits for nothing: whatever else is being done to the bot ends at its next safe point."""
 
-import pytest
+from datetime import timedelta
 
-from bots.models import Bot
+import pytest
+from django.utils import timezone
+
+from bots.models import Bot, OrphanedOrders, RestartPolicy
+from bots.monitoring.poll import poll_server
+from bots.operations.restarts import AUTOMATIC, restart_crashed
 from bots.operations.steps import instances
 from operations import kinds, runner
 from operations.models import Operation, State
@@ -47,6 +52,29 @@ def test_a_stop_supersedes_the_operation_in_progress(kind, bot, perform, sandbox
     sandbox.world.clock.advance(60)
     assert sandbox.world.open_orders() == []
     assert {instance.strategy for instance in sandbox.world.live()} == {"stopped"}
+
+
+def test_a_stop_ends_a_recovery_of_the_policy_and_what_it_would_start(bot, perform, sandbox, server):
+    Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.AFTER_CRASH)
+    assert perform("deploy", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(60)
+    sandbox.world.crash(bot.deployment.instance_name)
+    poll_server(server)
+    recovery = operation_request(kind="recover", subject=bot, options=AUTOMATIC)
+    assert runner.take_turn(recovery.pk)[0] is runner.Turn.WAITS
+    stop = operation_request(kind="stop", subject=bot)
+    assert runner.run(recovery.pk)
+    recovery.refresh_from_db()
+    assert recovery.state == State.CANCELLED
+    assert runner.run(stop.pk)
+    stop.refresh_from_db()
+    assert stop.state == State.SUCCEEDED, stop.error_message
+    sandbox.world.clock.advance(60)
+    assert sandbox.world.open_orders() == [] and not OrphanedOrders.objects.unresolved().exists()
+    poll_server(server)
+    for minutes in range(5):
+        restart_crashed(timezone.now() + timedelta(minutes=minutes))
+    assert not Operation.objects.active().exists()
 
 
 def test_the_confirmation_of_a_stop_names_what_it_ends(bot):
