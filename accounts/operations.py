@@ -149,7 +149,7 @@ def _ensure_account(context: StepContext) -> str:
 
 
 def _push_keys(context: StepContext, *, force: bool, bound: bool = True) -> str:
-    """``bound``: nothing was done yet that must not be left as it is."""
+    """Push the keys; ``bound``: only those that were confirmed, unless the account was already emptied for them."""
     client, _ = _keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         _, keys = _keys_of(context)  # only now: while this waited, new values may have been pushed

@@ -92,11 +92,11 @@ def _from_start(text: str, lower: str, cuts: list[int], by_start: Mapping[str, l
     """Yield where secrets are, whole or up to where the text was cut."""
     ends = len(text.rstrip(_CLOSING))
     for i in [i for i in range(len(text) - MIN_SECRET + 1) if lower[i : i + MIN_SECRET] in by_start]:
+        at = bisect_left(cuts, i + MIN_SECRET)
+        cut = cuts[at] if at < len(cuts) else ends
         for form in by_start[lower[i : i + MIN_SECRET]]:
             if lower.startswith(form, i) and _is_separate(text, i, i + len(form)):
                 yield i, i + len(form)
-            at = bisect_left(cuts, i + MIN_SECRET)
-            cut = cuts[at] if at < len(cuts) else ends
             if i + len(form) < cut:
                 continue
             part = lower[i:cut]
@@ -109,9 +109,9 @@ def _from_start(text: str, lower: str, cuts: list[int], by_start: Mapping[str, l
 def _from_gap(text: str, lower: str, resumed: list[int], by_end: Mapping[str, list[str]]) -> Iterator[tuple[int, int]]:
     """Yield where the ends of secrets are whose beginnings were cut out of the text."""
     for end in [end for end in range(MIN_CUT, len(text) + 1) if lower[end - MIN_SECRET : end] in by_end]:
+        at = bisect_right(resumed, end - MIN_CUT)
+        start = resumed[at - 1] if at else end
         for form in by_end[lower[end - MIN_SECRET : end]]:
-            at = bisect_right(resumed, end - MIN_CUT)
-            start = resumed[at - 1] if at else end
             if end - len(form) < start < end and form.endswith(lower[start:end]) and _is_separate(text, start, end):
                 yield start, end
 

@@ -130,10 +130,8 @@ class OperatesMixin(PanelAdmin):
                 chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
                 queryset = model_admin.get_queryset(request).filter(pk__in=chosen)
                 if gone := len({*chosen}) - queryset.count():
-                    names, exist = self.opts.verbose_name_plural, "no longer exists" if gone == 1 else "no longer exist"
-                    messages.warning(
-                        request, f"{gone} of the selected {names} {exist}, or you can't see them any more."
-                    )
+                    sentence = f"Nothing was requested for {gone} of the selected {self.opts.verbose_name_plural}"
+                    messages.warning(request, f"{sentence}: no longer there, or no longer yours to see.")
             return view(request, kind, list(queryset), back=request.get_full_path())
 
         return act

@@ -219,7 +219,7 @@ def test_who_confirms_for_what_was_deleted_is_told(make_bot, key, opened, admin_
     bots = [make_bot(name=f"Bot {number}") for number in range(2)]
     page = opened("deploy", *bots, changelist=BOT)
     bots[0].delete()
-    assert "1 of the selected bots no longer exists" in text_of(page.confirm())
+    assert "Nothing was requested for 1 of the selected bots: no longer there" in text_of(page.confirm())
 
 
 # --- what changes while it is queued ---
