@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any
 from urllib.parse import unquote
 
 from django.http import HttpRequest
 from django.views.decorators.http import conditional_page
-from ninja import Router
+from ninja import Router, Schema
 from ninja.decorators import decorate_view
 
 from json_api.parser import require_json, validate_strictly
@@ -64,6 +64,19 @@ def strict(view: Callable[..., Any], takes: Taken) -> Callable[..., Any]:
     return answer
 
 
+class ProblemResponse(Schema):
+    """One for all calls and statuses. Django Ninja makes one for each, and describes each again, which takes longer than
+    all the rest of the API.
+    """
+
+    response: ProblemOut
+
+    @classmethod
+    @cache
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super().model_json_schema(*args, **options)
+
+
 class PanelRouter(Router):
     def add_api_operation(
         self, path: str, methods: list[str], view_func: Any, *, response: Any = None, **options: Any
@@ -80,9 +93,10 @@ class PanelRouter(Router):
             answers |= {304: None}
         if 202 in answers:
             options["openapi_extra"] = {"parameters": [IDEMPOTENCY_KEY]}
-        problems = dict.fromkeys(STATUSES, ProblemOut)
-        super().add_api_operation(path, methods, view_func, response=answers | problems, **options)
-        for model in self.path_operations[path].operations[-1].models:
+        super().add_api_operation(path, methods, view_func, response=answers, **options)
+        operation = self.path_operations[path].operations[-1]
+        operation.response_models |= dict.fromkeys(STATUSES, ProblemResponse)
+        for model in operation.models:
             if model.__ninja_param_source__ == "query":
                 takes.parameters.update(model.__ninja_flatten_map__)
             if model.__ninja_param_source__ == "body":

@@ -16,6 +16,7 @@ from operations import runner
 from operations.models import Operation
 from operations.services import operation_request
 from sandbox import Sandbox
+from tests import migrated
 
 #: Twenty seconds of the sandbox pass in a tenth of a second.
 SPEED = 200
@@ -52,6 +53,17 @@ def texts_are_refused_as_by_postgresql() -> Iterator[None]:
     models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = text, json
     yield
     models.Field.get_db_prep_save, models.JSONField.get_db_prep_save = prepare
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> None:
+    kept = migrated.kept_at(request.config)
+    if kept and kept.exists():
+        migrated.begin_with(kept)
+    request.getfixturevalue("django_db_setup")
+    if kept and not kept.exists():
+        with django_db_blocker.unblock():
+            migrated.keep(kept)
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    hypothesis.settings.register_profile("panel", deadline=None, max_examples=100 if config.getoption("--full") else 30)
-    hypothesis.settings.load_profile("panel")
+    hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
+    hypothesis.settings.register_profile("shorter", deadline=None, max_examples=30)
+    hypothesis.settings.load_profile("full" if config.getoption("--full") else "shorter")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config), "progress")
 
