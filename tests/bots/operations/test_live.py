@@ -90,7 +90,7 @@ def test_after_a_deploy_live_is_what_the_server_shows_and_nothing_differs(pmm):
 
 
 def test_a_connected_bot_is_deployed_although_its_live_settings_hang(make_bot, key, perform, sandbox, monkeypatch):
-    monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 0.5))
+    monkeypatch.setattr(Server, "api", lambda server, **options: client_with(server, 1.5))
     sandbox.faults.add("time_out_before", path="/controllers/bots")
     bot = make_bot(strategy=Strategy.objects.get(name="pmm_v1"), settings=dict(PMM))
     operation = perform("deploy", bot)
