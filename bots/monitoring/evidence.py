@@ -106,6 +106,8 @@ def apply_log_evidence(
         deployment.paused_at = (deployment.paused_at or timezone.now()) if _is_paused(deployment, logs, live) else None
         values |= {"stopped_at": deployment.stopped_at, "paused_at": deployment.paused_at}
         state = up_and_connected(deployment)
+    elif logs.newest_at and logs.strategy_is_down:
+        values["stopped_at"] = deployment.stopped_at or timezone.now()  # before its container ended
     return state, values
 
 

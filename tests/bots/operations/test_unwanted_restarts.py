@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from bots.models import Bot, BotState, EmergencyStop, RestartPolicy, StopScope
+from bots.monitoring.evidence import STOPPED_LINE
 from bots.monitoring.poll import poll_server
 from bots.operations.restarts import AUTOMATIC, restart_crashed
 from operations import kinds, runner
@@ -241,3 +242,46 @@ def test_an_emergency_stop_that_a_restore_made_a_hold_still_is_one(make_crashed,
         assert active.only_blocks and active.lift(None, "")
     assert not is_started(now)
     assert stop.reason == EmergencyStop.objects.get(only_blocks=False).reason
+
+
+# --- stopped by another tool ---
+
+ENDS = {
+    "its container is stopped": lambda sandbox, api, name: api.docker.stop(name),
+    "it crashes": lambda sandbox, api, name: sandbox.world.crash(name),
+    "its container is killed": lambda sandbox, api, name: sandbox.world.crash(name, 137),
+}
+
+
+@pytest.mark.parametrize("looked", ["meanwhile", "only afterwards"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_bot_that_another_tool_stopped_stays_down(end, looked, bot, perform, sandbox, server):
+    Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.AFTER_CRASH)
+    perform("deploy", bot)
+    sandbox.world.clock.advance(60)
+    poll_server(server)
+    instance = Bot.objects.get(pk=bot.pk).deployment
+    with server.api() as api:
+        api.bots.stop(instance.instance_name)
+        sandbox.world.clock.advance(5)
+        if looked == "meanwhile":
+            poll_server(server)
+
+        ENDS[end](sandbox, api, instance.instance_name)
+    sandbox.world.clock.advance(5)
+    poll_server(server)
+
+    instance.refresh_from_db()
+    assert instance.state == BotState.CRASHED
+    assert instance.log_lines.filter(message=STOPPED_LINE).exists()
+    assert not is_started(timezone.now())
+
+
+def test_what_it_logged_in_an_earlier_run_says_nothing_about_its_crash(bot, perform, sandbox, server):
+    Bot.objects.filter(pk=bot.pk).update(restart_policy=RestartPolicy.AFTER_CRASH)
+    for kind in ("deploy", "stop", "start"):
+        assert perform(kind, bot).state == State.SUCCEEDED
+    sandbox.world.crash(Bot.objects.get(pk=bot.pk).deployment.instance_name)
+    sandbox.world.clock.advance(5)
+    poll_server(server)
+    assert is_started(timezone.now())
