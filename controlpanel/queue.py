@@ -21,7 +21,8 @@ from huey.consumer import Consumer
 from huey.serializer import SignedSerializer
 
 from controlpanel.environment import env
-from hummingbot_api.text import mask_secrets, one_line, truncate
+from hummingbot_api.masking import mask_secrets
+from hummingbot_api.text import one_line, truncate
 
 logger = logging.getLogger(__name__)
 

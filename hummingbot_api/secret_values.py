@@ -6,6 +6,7 @@ reveals it anyway. So a value counts as a secret only when it can't be a word.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -42,10 +43,15 @@ def secrets_in(
     ]
 
 
+def login_secrets(username: str, password: str) -> tuple[str, str]:
+    """Return a server's password, as it is and as it is sent: a proxy may quote the headers of a request."""
+    return password, b64encode(f"{username}:{password}".encode()).decode()
+
+
 def looks_random(text: str) -> bool:
-    """Return whether a text is in one piece and can't be a word: ``a1b2c3d4``, ``aBcDeFgH``."""
+    """Return whether a text is in one piece and can't be a word or an address: ``a1b2c3d4``, ``aBcDeFgH``."""
     kinds = [re.search(kind, text[1:]) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
-    return len(text) >= 8 and bool(re.fullmatch(r"[\w+/=-]+", text)) and len(list(filter(None, kinds))) > 1
+    return len(text) >= 8 and bool(re.fullmatch(r"[^\s.,:@]+", text)) and len(list(filter(None, kinds))) > 1
 
 
 def _parts(name: str) -> set[str]:

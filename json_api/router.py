@@ -65,8 +65,8 @@ def strict(view: Callable[..., Any], takes: Taken) -> Callable[..., Any]:
 
 
 class ProblemResponse(Schema):
-    """One for all calls and statuses. Django Ninja makes one for each, and describes each again, which takes longer than
-    all the rest of the API.
+    """One for all calls and statuses. Django Ninja makes and describes one for each, which takes longer than all the
+    rest of the API.
     """
 
     response: ProblemOut

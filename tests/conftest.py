@@ -16,7 +16,7 @@ from operations import runner
 from operations.models import Operation
 from operations.services import operation_request
 from sandbox import Sandbox
-from tests import migrated
+from tests.databases import begin_with_tables, keep_tables, tables_kept_at
 
 #: Twenty seconds of the sandbox pass in a tenth of a second.
 SPEED = 200
@@ -57,13 +57,13 @@ def texts_are_refused_as_by_postgresql() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> None:
-    kept = migrated.kept_at(request.config)
+    kept = tables_kept_at(request.config)
     if kept and kept.exists():
-        migrated.begin_with(kept)
+        begin_with_tables(kept)
     request.getfixturevalue("django_db_setup")
     if kept and not kept.exists():
         with django_db_blocker.unblock():
-            migrated.keep(kept)
+            keep_tables(kept)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from hummingbot_api.errors import AddressForbidden, HummingbotAPIError, InvalidB
 from hummingbot_api.http.connections import check_address
 from hummingbot_api.http.urls import check_base_url, is_readable_by_others
 from hummingbot_api.results import ConnectorField
+from hummingbot_api.secret_values import login_secrets, secrets_in
 
 #: Characters that are kept of a server's version, because the host's answer may contain anything.
 VERSION_LENGTH = 40
@@ -237,6 +238,15 @@ class Server(models.Model):
             raise PasswordUnreadable
         options.setdefault("secrets", self.key_secrets)
         return HummingbotAPI(self.base_url, self.username, self.password, verify_tls=self.verify_tls, **options)
+
+    def secret_values(self, *words: str) -> list[str]:
+        """Return what must be masked of its login in a bot's log, as it is and as it is sent. No secret is a password
+        that is a word of the product, or one of these ``words``.
+        """
+        if isinstance(self.password, Unreadable):
+            return []
+        password, login = login_secrets(self.username, self.password)
+        return secrets_in({"password": password, "login": login}, words=words)
 
     def key_secrets(self) -> list[str]:
         """Return the secrets of all keys, also previous ones, of clients on it or with a profile or bot there."""

@@ -17,8 +17,9 @@ from bots.orders import CONNECTED_LINE, OpenOrder, Orders, ended_order, is_creat
 from bots.strategies.render import KILL_SWITCH
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import BotNotFound, Unanswered
+from hummingbot_api.masking import MASK, mask_secrets
 from hummingbot_api.results import LogEntry
-from hummingbot_api.text import MASK, PYDANTIC_INPUT, mask_secrets
+from hummingbot_api.text import MAX_MASKED, PYDANTIC_INPUT
 
 #: The newest general log line of a bot whose strategy was stopped.
 STOPPED_LINE = "Hummingbot stopped."
@@ -190,16 +191,24 @@ def read_logs(api: HummingbotAPI, deployment: Deployment) -> BotLogs:
 
 
 def masker(deployment: Deployment) -> Callable[[str], str]:
-    """Return a function that masks secrets in what a bot logs or reports: it may quote a request with a key."""
-    keys = deployment.bot.client.keys.all()
+    """Return a function that masks secrets in what a bot logs or reports: it may quote a request with a key, or one to
+    its own server.
+    """
+    client, words = deployment.bot.client, (deployment.trading_pair, deployment.bot.name)
     # Also those that were replaced: the bot may have been deployed before.
-    mask = mask_secrets([key.secret_values(deployment.trading_pair, deployment.bot.name) for key in keys])
+    of_keys = [key.secret_values(*words) for key in client.keys.all()]
+    mask = mask_secrets([*of_keys, deployment.server.secret_values(client.name, client.account_name, *words)])
     return lambda text: NAMED_SECRET.sub(rf"\1{MASK}", mask(PYDANTIC_INPUT.sub(MASK, text)))
 
 
 def _cleaner(deployment: Deployment) -> Callable[[LogEntry], LogEntry]:
     mask = masker(deployment)
-    return lambda entry: replace(entry, message=mask(entry.message), logger=mask(entry.logger))
+
+    def clean(entry: LogEntry) -> LogEntry:
+        message = truncated_trace(entry.message, MAX_MASKED // 2, MAX_MASKED // 2)
+        return replace(entry, message=mask(message), logger=mask(entry.logger[:MAX_MASKED]))
+
+    return clean
 
 
 def _in_order(entries: Iterable[LogEntry]) -> list[LogEntry]:

@@ -50,8 +50,8 @@ def _line(deployment: Deployment, kind: LogKind, entry: LogEntry) -> LogLine:
     )
 
 
-def truncated_trace(message: str) -> str:
+def truncated_trace(message: str, beginning: int = BEGINNING, end: int = END) -> str:
     """Return a message without its middle: the end of a traceback names its cause."""
-    if len(message) <= BEGINNING + END:
+    if len(message) <= beginning + end:
         return message
-    return f"{message[:BEGINNING]}\n[…]\n{message[-END:]}"
+    return f"{message[:beginning]}\n[…]\n{message[-end:]}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from hummingbot_api.text import MASK
+from hummingbot_api.masking import MASK
 
 #: How each of them begins, as a regular expression.
 _beginnings: list[str] = []

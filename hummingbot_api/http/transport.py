@@ -6,7 +6,6 @@ import math
 import re
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from http.client import HTTPException, RemoteDisconnected
@@ -36,10 +35,11 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.http.connections import MAX_SIZE, AnswerTooLarge, content_of, guarded_session, limited
 from hummingbot_api.http.urls import check_base_url
+from hummingbot_api.masking import mask_secrets
 from hummingbot_api.reading import storable, storable_json
-from hummingbot_api.secret_values import secrets_in
+from hummingbot_api.secret_values import login_secrets, secrets_in
 from hummingbot_api.server_faults import NotSupportedByServer, server_fault
-from hummingbot_api.text import error_detail, mask_secrets, problem, sanitize
+from hummingbot_api.text import error_detail, problem, sanitize
 
 logger = logging.getLogger("hummingbot_api")
 
@@ -146,8 +146,7 @@ class Transport:
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._auth = HTTPBasicAuth(username.encode(), password.encode())
-        # As it is, and as it is sent: a proxy may quote the headers of a request.
-        self._login = (password, b64encode(f"{username}:{password}".encode()).decode())
+        self._login = login_secrets(username, password)
         self._secrets = secrets
         self._verify_tls = verify_tls
         self._timeout = (connect_timeout, read_timeout)

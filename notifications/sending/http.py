@@ -19,7 +19,8 @@ from requests.utils import requote_uri
 from core.problems import Problem
 from hummingbot_api.errors import AddressForbidden
 from hummingbot_api.http.connections import check_address, guarded_session, limited
-from hummingbot_api.text import MAX_READ, mask_secrets, one_line, truncate
+from hummingbot_api.masking import mask_secrets
+from hummingbot_api.text import MAX_READ, one_line, truncate
 from notifications.problems import ChannelBusy, ChannelForbidden, ChannelRefused, ChannelUnreachable
 
 #: Seconds to connect, and to wait for the answer; and for both together.

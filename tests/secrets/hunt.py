@@ -1,10 +1,13 @@
 """What was planted, and where to look for it."""
 
 import base64
+import html
 import io
+import json
 import traceback
 import zipfile
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from django.db import connection
 
@@ -12,7 +15,8 @@ from core.problems import Problem
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 WRONG_PASSWORD = "planted-wrong-password-e5"
-ROTATED = PLANTED | {"bitmart_memo": "planted-rotated-memo-77"}
+#: With the signs that others escape.
+ROTATED = PLANTED | {"bitmart_memo": "planted'rotated\\memo&<77/+=>ü"}
 TELEGRAM_TOKEN, WEBHOOK_PART = "4711:planted-telegram-token", "planted-webhook-part"
 SIGNING_SECRET = "cGxhbnRlZC1zaWduaW5nLXNlY3JldA=="
 #: A person's: the password, one typed by mistake, the app's key, a recovery code, and what was typed into a form.
@@ -33,8 +37,20 @@ SECRETS = [
 ]
 
 
+def spellings(secret: str) -> list[str]:
+    """A secret as it is, and as pages, addresses, programs in Python, JavaScript, Go and Java spell it."""
+    for_pages = json.dumps(secret)[1:-1]
+    for sign in "&<>='/":
+        for_pages = for_pages.replace(sign, f"\\u{ord(sign):04x}")
+    spelled = [secret, quote(secret, safe=""), quote(secret, safe="!'()*~/,;:@"), quote(secret), html.escape(secret)]
+    return [*dict.fromkeys([*spelled, json.dumps(secret)[1:-1], repr(secret)[1:-1], for_pages])]
+
+
+SPELLED = {secret: spellings(secret) for secret in SECRETS}
+
+
 def found_in(text: str) -> list[str]:
-    return [secret for secret in SECRETS if secret in text]
+    return [secret for secret, spelled in SPELLED.items() if any(form in text for form in spelled)]
 
 
 def database() -> Iterator[tuple[str, str, str]]:

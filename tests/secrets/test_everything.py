@@ -24,9 +24,9 @@ from bots.monitoring.poll import poll_server
 from bots.operations.steps import deploy, prepare
 from core.problems import Problem
 from hummingbot_api import HummingbotAPI
+from hummingbot_api.masking import MASK
 from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
-from hummingbot_api.text import MASK
 from json_api.models import Webhook, WebhookDelivery
 from json_api.webhooks import events, sender
 from notifications.models import Channel, ChannelKind, Delivery, Incident
@@ -50,6 +50,7 @@ from tests.secrets.hunt import (
     database,
     found_in,
     in_full,
+    spellings,
     unpacked,
 )
 
@@ -88,9 +89,8 @@ def leaking_logs(monkeypatch, key) -> None:
     def status_with_a_leak(self, name):
         reported = status(self, name)
         values = ExchangeKey.objects.get(pk=key.pk).read_values()
-        leak = (
-            f"refused {' '.join([*values.values(), *PLANTED.values()])}\nTraceback: apiKey={values['bitmart_api_key']}"
-        )
+        quoted = [form for value in (*values.values(), *PLANTED.values()) for form in spellings(value)]
+        leak = f"refused {' '.join(quoted)}\nTraceback: apiKey={values['bitmart_api_key']}"
         # Before the others, because the newest line tells whether the bot was stopped.
         first = min((entry.timestamp for entry in reported.general_logs), default=timezone.now())
         line = LogEntry("INFO", values["bitmart_memo"], leak, first - timedelta(seconds=1))

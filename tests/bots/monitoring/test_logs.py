@@ -1,5 +1,7 @@
 """The bots' logs: the newest lines of each run stay, each once, without a secret, also after the bot has crashed."""
 
+import time
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +16,7 @@ from hummingbot_api.resources import Bots
 from hummingbot_api.results import LogEntry
 from operations.models import State
 from sandbox import instance, reports
-from tests.conftest import PLANTED, stored_key
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key
 
 BEGIN = datetime(2026, 11, 22, 11, tzinfo=UTC)
 
@@ -112,6 +114,33 @@ def test_no_secret_is_kept_in_a_line_of_any_kind_or_in_its_loggers_name(live, ou
     text = " ".join(str(value) for row in LogLine.objects.values_list() for value in row)
     assert "failed for •••" in text
     assert not [secret for secret in (*PLANTED.values(), "0badc0de") if secret in text]
+
+
+@pytest.mark.parametrize(
+    "quoted", ["login failed for admin with {0}", "login failed: http://admin:{0}@server", "Authorization: Basic {1}"]
+)
+def test_nor_its_servers_password(quoted, live, output):
+    login = b64encode(f"admin:{PLANTED_PASSWORD}".encode()).decode()
+    output["general_logs"] = [entry(quoted.format(PLANTED_PASSWORD, login))]
+    assert read(live) == [quoted.format("•••", "•••")]
+
+
+@pytest.mark.parametrize("password", ["admin", "hummingbot", "Sharp Spread"])
+def test_a_servers_password_that_is_a_word_masks_nothing(password, live, output):
+    output["general_logs"] = [entry("hummingbot: Sharp Spread is run by admin")]
+    with live.server.api() as api:
+        Server.objects.update(password=password)
+        read_logs(api, Bot.objects.get().deployment)
+    assert LogLine.objects.get().message == "hummingbot: Sharp Spread is run by admin"
+
+
+def test_of_a_line_of_megabytes_no_more_is_masked_than_is_needed(live, output):
+    secret = PLANTED["bitmart_api_key"]
+    output["general_logs"] = [entry(f"begins {secret} " + secret * 200_000 + f" ends {secret}")]
+    begun = time.process_time()
+    (line,) = read(live)
+    assert time.process_time() - begun < 1
+    assert line.startswith("begins ••• ") and line.endswith(" ends •••") and secret[:4] not in line
 
 
 @pytest.mark.parametrize(

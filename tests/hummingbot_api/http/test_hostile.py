@@ -21,7 +21,8 @@ from hummingbot_api.errors import (
 )
 from hummingbot_api.http import connections
 from hummingbot_api.http.connections import check_address
-from hummingbot_api.text import mask_secrets, one_line, sanitize
+from hummingbot_api.masking import mask_secrets
+from hummingbot_api.text import one_line, sanitize
 from tests.hummingbot_api.http.hostile import OK, flooding, listening, trickling
 from tests.hummingbot_api.stub import Reply, running_stub
 
@@ -234,10 +235,22 @@ def test_a_text_takes_no_time_to_mask_however_many_secrets_there_are(text):
     quickly(lambda: mask(text * (20_000 // len(text))))
 
 
-@pytest.mark.parametrize("text", ["-", "- ", "-----BEGIN", "----...", "…----"])
+@pytest.mark.parametrize(
+    "text", ["-", "- ", "-----BEGIN", "-----BEGIN EC PRIVATE KEY-----\n", "----...", "…----", "0…"]
+)
 def test_nor_however_alike_they_begin_and_end(text):
     keys = [f"-----BEGIN EC PRIVATE KEY-----{number:0300}-----END EC PRIVATE KEY-----" for number in range(5)]
-    mask = mask_secrets(keys)
+    lines = [f"-----BEGIN EC PRIVATE KEY-----\n{number:064}\n{number:064}\n-----END" for number in range(200)]
+    mask = mask_secrets([*keys, *lines])
+    quickly(lambda: mask(text * (50_000 // len(text))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\\", "\\n", "\\\\n", "%41", "%25", "%", "&amp;", "&", "&aaaaaaaaaaa", "\n", "a\n", "\\u0041", "\\u", "\x1b[0m"],
+)
+def test_nor_whatever_is_read_in_it_again_and_again(text):
+    mask = mask_secrets(["k" * 40, "AAAA\n" * 10, "%%%%%%%%", "&&&&&&&&"])
     quickly(lambda: mask(text * (50_000 // len(text))))
 
 
