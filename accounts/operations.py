@@ -1,31 +1,21 @@
 """What the panel does with servers and profiles."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
 from django.urls import reverse
 
-from accounts.balances.portfolio import read_balance
+from accounts import profile_steps
 from accounts.links import key_page, onboarding_page, server_page
 from accounts.models import Client, ExchangeKey, Server
-from accounts.problems import NothingToPush, ProfileExists
-from accounts.profiles import (
-    account_ensure,
-    account_recreate,
-    keys_check,
-    keys_push,
-    profile_verify,
-    stored_keys_check,
-    unreadable_check,
-)
+from accounts.problems import ProfileExists
+from accounts.profiles import stored_keys_check
 from accounts.servers.catalog import connectors_learn, controllers_learn
-from accounts.servers.connection import ask, check_engines, check_routes, reach, sign_in, talking_to
+from accounts.servers.connection import ask, check_engines, check_routes, reach, sign_in
 from core.exchanges import title_of
 from core.problems import Problem
-from core.problems.server import FAILURES
-from operations.kinds import NotDone, OperationType, StepContext, StepDefinition, lock_on, register
+from operations.kinds import OperationType, StepContext, StepDefinition, lock_on, register
 from operations.models import Operation
 from operations.problems import NotPossibleNow
 
@@ -108,78 +98,18 @@ def owner(client_id: int) -> str:
     return f"client:{client_id}"
 
 
-def exclusive_profile(context: StepContext, client: Client, server: Server) -> AbstractContextManager[None]:
-    """Have a client's profile on a server to oneself while writing to it. Pushes, tests and rotations of keys wait for
-    each other as operations; a deploy, which pushes what its bot lacks, waits for them here.
-    """
-    return context.exclusive(f"profile:{server.pk}:{client.account_name}")
-
-
-def _keys_of(context: StepContext) -> tuple[Client, list[ExchangeKey]]:
-    """Whose profile it is about, and which of the keys: the one that the operation is about, or all of a client's.
-    With the values that they have now: others may have been entered since the operation began.
-
-    Raises:
-        NothingToPush
-    """
-    about_one = isinstance(context.subject, ExchangeKey)
-    client: Client = context.subject.client if about_one else context.subject
-    keys = list(client.keys.filter(pk=context.subject.pk) if about_one else client.keys.all())
-    if not keys:
-        raise NothingToPush
-    return client, keys
-
-
-def _sign_in(context: StepContext) -> str:
-    client, _ = _keys_of(context)
-    return sign_in(client.server)
-
-
-def _check_keys(context: StepContext) -> str:
-    client, keys = _keys_of(context)
-    with talking_to(client.server) as api:
-        return keys_check(api=api, keys=keys)
-
-
-def _ensure_account(context: StepContext) -> str:
-    client, _ = _keys_of(context)
-    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        context.require_confirmed()
-        return account_ensure(api=api, client=client, server=client.server)
-
-
-def _push_keys(context: StepContext, *, force: bool, bound: bool = True) -> str:
-    """Push the keys; ``bound``: only those that were confirmed, unless the account was already emptied for them."""
-    client, _ = _keys_of(context)
-    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        _, keys = _keys_of(context)  # only now: while this waited, new values may have been pushed
-        if bound:
-            context.require_confirmed()
-        return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
-
-
-def _verify_pushed(context: StepContext) -> str:
-    client, keys = _keys_of(context)
-    return verify(client, connectors=[key.connector for key in keys])
-
-
-def verify(client: Client, *, connectors: Sequence[str] = (), adopt: bool = False) -> str:
-    with talking_to(client.server) as api:
-        return profile_verify(api=api, client=client, server=client.server, connectors=connectors, adopt=adopt)
-
-
 def push_steps(force: Callable[[StepContext], bool] = lambda context: False) -> tuple[StepDefinition, ...]:
     """Return the steps from reaching the server to reading back its list. ``force`` decides about unchanged keys."""
     return (
-        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare the stored fields with the connector's fields", _check_keys),
-        StepDefinition("account", "Make sure that the account exists", _ensure_account),
+        StepDefinition("sign_in", "Reach the server and sign in", profile_steps.sign_in_to_server),
+        StepDefinition("check", "Compare the stored fields with the connector's fields", profile_steps.check_keys),
+        StepDefinition("account", "Make sure that the account exists", profile_steps.ensure_account),
         StepDefinition(
             "push",
             "Save on the server and test at the exchange",
-            lambda context: _push_keys(context, force=force(context)),
+            lambda context: profile_steps.push_keys(context, force=force(context)),
         ),
-        StepDefinition("verify", "Verify what the server lists", _verify_pushed),
+        StepDefinition("verify", "Verify what the server lists", profile_steps.verify_pushed),
     )
 
 
@@ -240,21 +170,6 @@ class PushProfile(ProfileOperation):
         )
 
 
-def _check_unreadable(context: StepContext) -> str:
-    client, _ = _keys_of(context)
-    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        _, keys = _keys_of(context)
-        return unreadable_check(api=api, client=client, server=client.server, keys=keys)
-
-
-def _recreate_account(context: StepContext) -> str:
-    client, _ = _keys_of(context)
-    with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        if not context.resumed:
-            context.require_confirmed()
-        return account_recreate(api=api, client=client, server=client.server)
-
-
 @register
 class RecreateProfile(ProfileOperation):
     """Deletes an account whose keys the server can no longer read, and pushes them into a new one of the same name."""
@@ -266,16 +181,18 @@ class RecreateProfile(ProfileOperation):
     confirm = True
     dangerous = True
     steps = (
-        StepDefinition("sign_in", "Reach the server and sign in", _sign_in),
-        StepDefinition("check", "Compare the stored fields with the connector's fields", _check_keys),
-        StepDefinition("unreadable", "Make sure that the server can't read the stored keys", _check_unreadable),
-        StepDefinition("recreate", "Delete and recreate the account", _recreate_account),
+        StepDefinition("sign_in", "Reach the server and sign in", profile_steps.sign_in_to_server),
+        StepDefinition("check", "Compare the stored fields with the connector's fields", profile_steps.check_keys),
+        StepDefinition(
+            "unreadable", "Make sure that the server can't read the stored keys", profile_steps.check_unreadable
+        ),
+        StepDefinition("recreate", "Delete and recreate the account", profile_steps.recreate_account),
         StepDefinition(
             "push",
             "Save on the server and test at the exchange",
-            lambda context: _push_keys(context, force=True, bound=False),
+            lambda context: profile_steps.push_keys(context, force=True, bound=False),
         ),
-        StepDefinition("verify", "Verify what the server lists", _verify_pushed),
+        StepDefinition("verify", "Verify what the server lists", profile_steps.verify_pushed),
     )
 
     def consequence(self, subject: Client, options: Mapping[str, Any]) -> str:
@@ -333,20 +250,6 @@ class KeyOperation(OperationType[ExchangeKey]):
         return onboarding_page(operation.subject)
 
 
-def _read_balances(context: StepContext) -> str:
-    """Store what the server reports of the key's exchange. It reads balances every five minutes, and may not yet."""
-    key: ExchangeKey = context.subject
-    profile = key.client.profile_on(key.client.server)
-    try:
-        with talking_to(key.client.server) as api:
-            balance = read_balance(api=api, profile=profile) if profile else None
-    except FAILURES as problem:
-        return NotDone(f"The key was accepted. Its balances could not be read: {problem.message}")
-    if balance is None or key.connector not in (balance.holdings or {}):
-        return NotDone("The server has not reported the balances yet. It reads them every five minutes.")
-    return f"The balances on {title_of(key.connector)} were read."
-
-
 @register
 class TestKey(KeyOperation):
     """Pushes one key, also when it is there already, because only that makes the server try it at the exchange."""
@@ -356,7 +259,7 @@ class TestKey(KeyOperation):
     icon = "verified_user"
     steps = (
         *push_steps(force=lambda context: True),
-        StepDefinition("balances", "Read the balances", _read_balances),
+        StepDefinition("balances", "Read the balances", profile_steps.read_balances),
     )
 
     def consequence(self, subject: ExchangeKey, options: Mapping[str, Any]) -> str:
@@ -387,6 +290,6 @@ class VerifyProfile(ProfileOperation):
         StepDefinition(
             "verify",
             "Read what the server lists",
-            lambda context: verify(context.subject, adopt=may_adopt(context.operation)),
+            lambda context: profile_steps.verify(context.subject, adopt=may_adopt(context.operation)),
         ),
     )

@@ -349,7 +349,7 @@ def test_values_that_were_entered_after_an_operation_began_are_the_ones_that_it_
         other.save()
         return account_ensure(**facts)
 
-    monkeypatch.setattr("accounts.operations.account_ensure", ensure)
+    monkeypatch.setattr("accounts.profile_steps.account_ensure", ensure)
     assert perform("test_key", key).state == State.SUCCEEDED
     assert sandbox.world.accounts["client_sharp"]["bitmart"] == new
     assert state_of(key) == KeyState.PUSHED

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.operations import exclusive_profile
+from accounts.profile_steps import exclusive_profile
 from accounts.profiles import account_ensure, keys_are_pushed, keys_check, keys_needed, keys_push, profile_verify
 from accounts.servers.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
