@@ -190,7 +190,7 @@ class RecreateProfile(ProfileOperation):
         StepDefinition(
             "push",
             "Save on the server and test at the exchange",
-            lambda context: profile_steps.push_keys(context, force=True, bound=False),
+            lambda context: profile_steps.push_keys(context, force=True),
         ),
         StepDefinition("verify", "Verify what the server lists", profile_steps.verify_pushed),
     )

@@ -87,3 +87,14 @@ class ProfileHoldsMore(Problem):
     default_remedy = (
         "Add the client's exchange keys for the connectors that the message names, then recreate the profile."
     )
+
+
+class AccountMoved(Problem):
+    """While an operation waited, the client got another server or account name, or the server another address."""
+
+    code = "account_moved"
+    meaning = (
+        "The client's server, the server's address or the account name was changed during the operation. Nothing was "
+        "written to the new one."
+    )
+    default_remedy = "Check the client's server and account name, then request it again."

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from accounts.balances.portfolio import read_balance
 from accounts.models import Client, ExchangeKey, Server
-from accounts.problems import NothingToPush
+from accounts.problems import AccountMoved, NothingToPush
 from accounts.profiles import (
     account_ensure,
     account_recreate,
@@ -17,6 +18,7 @@ from accounts.profiles import (
 from accounts.servers.connection import sign_in, talking_to
 from core.exchanges import title_of
 from core.problems.server import FAILURES
+from hummingbot_api import HummingbotAPI
 from operations.kinds import NotDone, StepContext
 
 
@@ -60,14 +62,35 @@ def ensure_account(context: StepContext) -> str:
         return account_ensure(api=api, client=client, server=client.server)
 
 
-def push_keys(context: StepContext, *, force: bool, bound: bool = True) -> str:
-    """Push the keys; ``bound``: only those that were confirmed, unless the account was already emptied for them."""
+def push_keys(context: StepContext, *, force: bool) -> str:
     client, _ = keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
         _, keys = keys_of(context)  # only now: while this waited, new values may have been pushed
-        if bound:
-            context.require_confirmed()
+        _require_target(context, client)
         return keys_push(api=api, client=client, server=client.server, keys=keys, force=force)
+
+
+def account_of(client: Client, server: Server) -> list[Any]:
+    """Return which account is written to: on which server, at which address, and its name."""
+    return [server.pk, server.base_url, client.account_name]
+
+
+def _require_target(context: StepContext, client: Client) -> None:
+    """Make sure that what is written was confirmed. Once an account was emptied for it, make sure that it goes there,
+    whatever else has changed since.
+
+    Raises:
+        ChangedSinceConfirmed, AccountMoved
+    """
+    emptied = context.operation.checkpoint.get("emptied")
+    if emptied is None:
+        context.require_confirmed()
+    elif emptied["account"] != account_of(client, client.server):
+        raise AccountMoved(
+            f"{AccountMoved.meaning} {emptied['profile']} was being recreated, and may have no keys now.",
+            remedy="If the client still uses that profile, undo the change, and use “Push keys”. Otherwise use “Push "
+            "keys” for the profile that it uses now.",
+        )
 
 
 def verify_pushed(context: StepContext) -> str:
@@ -83,15 +106,27 @@ def verify(client: Client, *, connectors: Sequence[str] = (), adopt: bool = Fals
 def check_unreadable(context: StepContext) -> str:
     client, _ = keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        _, keys = keys_of(context)
-        return unreadable_check(api=api, client=client, server=client.server, keys=keys)
+        return _require_useless(context, api, client)
+
+
+def _require_useless(context: StepContext, api: HummingbotAPI, client: Client) -> str:
+    """Make sure that the account may be deleted: it was confirmed, the panel made it, and the server can't read its
+    keys.
+    """
+    context.require_confirmed()
+    if problem := context.operation.definition.blocker(client, context.operation.options):
+        raise problem
+    _, keys = keys_of(context)
+    return unreadable_check(api=api, client=client, server=client.server, keys=keys)
 
 
 def recreate_account(context: StepContext) -> str:
     client, _ = keys_of(context)
     with exclusive_profile(context, client, client.server), talking_to(client.server) as api:
-        if not context.resumed:
-            context.require_confirmed()
+        if "emptied" not in context.operation.checkpoint:
+            _require_useless(context, api, client)  # again: while this waited, it may have become another, or readable
+            context.save(emptied={"account": account_of(client, client.server), "profile": str(client.profile)})
+        _require_target(context, client)
         return account_recreate(api=api, client=client, server=client.server)
 
 

@@ -2,15 +2,16 @@
 
 import pytest
 
-from accounts.models import Client
+from accounts.models import Client, CredentialsProfile, Server
 from accounts.problems import ProfileExists
 from bots.models import BotState
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.server_faults import ServerKeysUnreadable
-from operations import kinds
+from operations import kinds, runner
 from operations.models import Operation, State, StepState
 from operations.services import operation_request
-from tests.conftest import PLANTED, stored_key, valid_client
+from sandbox import Sandbox
+from tests.conftest import PLANTED, PLANTED_PASSWORD, stored_key, valid_client
 
 KUCOIN = {"kucoin_api_key": "made-up-key", "kucoin_secret_key": "made-up-secret", "kucoin_passphrase": "made-up"}
 
@@ -244,3 +245,162 @@ def test_the_api_client_distinguishes_it_from_a_rejected_key(sandbox, server):
     api = HummingbotAPI(sandbox.url, "admin", server.password)
     with pytest.raises(ServerKeysUnreadable):
         api.accounts.add_credential("client_x", "kucoin", KUCOIN)
+
+
+# --- what changes while a recreation waits ---
+
+
+@pytest.fixture
+def unused(key, perform, sandbox):
+    """A client whose server can't read its keys any more."""
+    perform("push_profile", key.client)
+    sandbox.world.change_config_password(proof_anew=True)
+    return key.client
+
+
+@pytest.fixture
+def second(unused, perform):
+    """Another server, on which the client has a profile of the same name, which that server can read."""
+    with Sandbox(password=PLANTED_PASSWORD, speed=100).serve() as sandbox:
+        first = unused.server
+        other = Server.objects.create(name="Second", base_url=sandbox.url, username="admin", password=PLANTED_PASSWORD)
+        move(unused, other)
+        assert perform("push_profile", unused).state == State.SUCCEEDED
+        move(unused, first)
+        sandbox.requests.clear()
+        yield sandbox
+
+
+def move(client: Client, server: Server) -> None:
+    Client.objects.filter(pk=client.pk).update(server=server)
+    client.refresh_from_db()
+
+
+def moved() -> None:
+    Client.objects.update(server=Server.objects.get(name="Second"))
+
+
+def given_its_address() -> None:
+    second = Server.objects.get(name="Second")
+    Server.objects.filter(pk=second.pk).update(base_url="http://127.0.0.1:9")
+    Server.objects.filter(name="Sandbox").update(base_url=second.base_url)
+
+
+def written(sandbox: Sandbox) -> list[str]:
+    return [request.path for request in sandbox.requests if request.method != "GET"]
+
+
+def recreated(client: Client, *, after: str, change=lambda: None, confirmed: bool = True) -> Operation:
+    """How a recreation ended that waited for its profile after a step, while something changed."""
+    operation = operation_request(kind="recreate_profile", subject=client, confirmed=confirmed)
+    assert bool(operation.confirmed) == confirmed
+    other = operation_request(kind="check_server", subject=client.server)
+    profile = f"profile:{client.server_id}:{client.account_name}"
+
+    def take_profile(step):
+        if (step.key, step.state) == (after, StepState.DONE):
+            Operation.objects.filter(pk=other.pk).update(exclusive_resource=profile)
+
+    assert runner.take_turn(operation.pk, on_step=take_profile)[0] is runner.Turn.WAITS
+    Operation.objects.filter(pk=other.pk).update(exclusive_resource="", state=State.SUCCEEDED)
+    change()
+    Operation.objects.filter(pk=operation.pk).wake()
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
+@pytest.mark.parametrize("after", ["check", "unreadable", "recreate"])
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_recreation_that_waited_goes_on_if_nothing_changed(after, confirmed, unused, sandbox):
+    operation = recreated(unused, after=after, confirmed=confirmed)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+
+
+@pytest.mark.parametrize("change", [moved, given_its_address])
+@pytest.mark.parametrize("after", ["check", "unreadable"])
+def test_nothing_is_written_on_another_server_than_the_confirmed_one(after, change, unused, sandbox, second):
+    assert ended(recreated(unused, after=after, change=change)) == (State.FAILED, "changed_since_confirmed")
+    assert written(second) == sent(sandbox, "delete-account") == []
+
+
+@pytest.mark.parametrize("change", [moved, given_its_address])
+@pytest.mark.parametrize("after", ["check", "unreadable"])
+def test_nor_is_an_account_deleted_that_was_not_seen_to_be_unreadable(after, change, unused, sandbox, second):
+    operation = recreated(unused, after=after, change=change, confirmed=False)
+    assert ended(operation) == (State.FAILED, "profile_readable")
+    assert sent(second, "delete-account") == sent(sandbox, "delete-account") == []
+
+
+def test_nor_one_that_somebody_repaired_meanwhile(unused, sandbox):
+    repair = sandbox.world.restore_config_password
+    assert ended(recreated(unused, after="unreadable", change=repair)) == (State.FAILED, "profile_readable")
+    assert sent(sandbox, "delete-account") == []
+
+
+def test_nor_one_into_which_somebody_put_a_key_meanwhile(unused, sandbox):
+    operation = recreated(
+        unused, after="unreadable", change=lambda: sandbox.world.accounts["client_sharp"].update(kraken={})
+    )
+    assert ended(operation) == (State.FAILED, "profile_holds_more")
+    assert sent(sandbox, "delete-account") == []
+
+
+@pytest.mark.parametrize(("profile", "code"), [("adopted", "profile_exists"), ("absent", "not_possible_now")])
+@pytest.mark.parametrize("after", ["check", "unreadable"])
+def test_nor_one_that_the_panel_did_not_make(after, profile, code, unused, second):
+    second.world.change_config_password(proof_anew=True)
+    of_second = CredentialsProfile.objects.filter(server__name="Second")
+    _ = of_second.update(adopted=True) if profile == "adopted" else of_second.delete()
+    assert ended(recreated(unused, after=after, change=moved, confirmed=False)) == (State.FAILED, code)
+    assert written(second) == []
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+@pytest.mark.parametrize("change", [moved, given_its_address])
+@pytest.mark.parametrize("profile", ["its own", "absent"])
+def test_keys_are_pushed_into_the_account_that_was_emptied_or_nowhere(
+    profile, change, confirmed, unused, perform, sandbox, second
+):
+    if profile == "absent":
+        CredentialsProfile.objects.filter(server__name="Second").delete()
+    operation = recreated(unused, after="recreate", change=change, confirmed=confirmed)
+    assert ended(operation) == (State.FAILED, "account_moved")
+    assert "client_sharp on Sandbox was being recreated, and may have no keys now." in operation.error_message
+    assert "undo the change, and use “Push keys”" in operation.error_remedy
+    assert written(second) == [] and sandbox.world.accounts["client_sharp"] == {}
+    Server.objects.filter(name="Sandbox").update(base_url=sandbox.url)
+    move(unused, Server.objects.get(name="Sandbox"))
+    assert perform("push_profile", unused).state == State.SUCCEEDED
+    assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
+
+
+@pytest.fixture
+def cut_off(unused, monkeypatch):
+    """A confirmed recreation whose worker was lost right after it deleted the account."""
+    operation = operation_request(kind="recreate_profile", subject=unused, confirmed=True)
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr("accounts.profiles.account_ensure", lambda **facts: (_ for _ in ()).throw(KeyboardInterrupt))
+        runner.run(operation.pk)
+    Operation.objects.update(lease_until=operation.requested_at)
+    return operation
+
+
+def test_what_was_emptied_gets_its_keys_whatever_else_changed(cut_off, key, sandbox):
+    Client.objects.update(name="Renamed")
+    key.set_values(PLANTED | {"bitmart_memo": "planted-newer-memo-55"})
+    key.save()
+    assert runner.run(cut_off.pk)
+    cut_off.refresh_from_db()
+    assert cut_off.state == State.SUCCEEDED, cut_off.error_message
+    assert sandbox.world.accounts["client_sharp"]["bitmart"]["bitmart_memo"] == "planted-newer-memo-55"
+
+
+@pytest.mark.parametrize("change", [moved, given_its_address])
+def test_the_next_worker_deletes_no_account_on_another_server(change, second, cut_off):
+    change()
+    assert runner.run(cut_off.pk)
+    cut_off.refresh_from_db()
+    assert ended(cut_off) == (State.FAILED, "account_moved")
+    assert written(second) == []
