@@ -37,7 +37,9 @@ class StepContext(Protocol):
         """
 
     def save(self, **values: Any) -> None:
-        """Keep something for later steps, also across a crash. Never a secret."""
+        """Keep something for later steps, also across a crash. Never a secret. ``sent``: that the first step changes
+        something on a server now, after which it is not ended because of what changes here.
+        """
 
     def wait_for(
         self,

@@ -141,12 +141,14 @@ def _go_through_steps(context: LeasedContext, lease: Lease, on_step: Callable[[S
         for definition, step in _steps(operation):
             if step.state in {StepState.DONE, StepState.SKIPPED}:
                 continue
-            if operation.awaits and step.state == StepState.RUNNING:
-                context.resumed = True  # and what it does about a cancellation, its wait decides
-            else:
+            has_waited = operation.awaits and step.state == StepState.RUNNING
+            if not has_waited:  # or else its wait decides what it does about a cancellation
                 context.raise_if_cancelled()
-                if step.position == 0 and not step.attempts:  # nothing is done yet
-                    context.require_confirmed()
+            if step.position == 0 and not operation.checkpoint.get("sent"):  # nothing is done yet
+                context.require_confirmed()
+            if has_waited:
+                context.resumed = True
+            else:
                 _begin(context, step)
                 on_step(step)
             detail = definition.act(context)

@@ -114,3 +114,72 @@ def test_a_waiting_step_is_cancelled_while_it_waits(make_kind, request_operation
     assert runner.run(operation.pk)
     assert facts(operation)[0] == State.CANCELLED
     assert (operation.steps.get().state, operation.steps.get().detail) == ("failed", "Cancelled in the panel.")
+
+
+# --- what was confirmed, and changes before the first step has ended ---
+
+
+@pytest.fixture
+def confirmed(make_kind, request_operation):
+    """Request an operation of these steps whose page said what the server is called."""
+
+    def request(**acts):
+        kind = make_kind(**acts)
+        type(kind).confirm = True
+        type(kind).consequence = lambda self, subject, options: subject.name
+        return request_operation(confirmed=True)
+
+    return request
+
+
+def cut_off_once(then=done, before=lambda run: None):
+    """A step whose first worker dies in it."""
+
+    def act(run):
+        if run.resumed:
+            return then(run)
+        before(run)
+        Server.objects.update(name="Renamed")
+        raise KeyboardInterrupt
+
+    return act
+
+
+def taken_over(operation):
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(operation.pk)
+    let_time_pass(operation, settings.OPERATIONS["LEASE"] + 1)
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
+def test_a_first_step_whose_worker_died_is_not_repeated_for_what_nobody_confirmed(confirmed):
+    operation = taken_over(confirmed(one=cut_off_once(), two=done))
+    assert (operation.state, operation.error_code) == (State.FAILED, "changed_since_confirmed")
+    assert [step.state for step in operation.steps.all()] == [StepState.FAILED, StepState.WAITING]
+
+
+def test_nor_is_one_that_has_waited(confirmed):
+    def wait(run):
+        Server.objects.update(name="Renamed")
+        return run.wait_for("it", lambda: "found" if run.resumed else None, 5) or "nothing"
+
+    operation = confirmed(one=wait)
+    assert runner.run(operation.pk)
+    assert facts(operation)[:2] == (State.FAILED, "changed_since_confirmed")
+
+
+def test_one_that_has_sent_something_is_not_ended_in_its_middle(confirmed):
+    operation = taken_over(confirmed(one=cut_off_once(before=lambda run: run.save(sent=True)), two=done))
+    assert operation.state == State.SUCCEEDED, operation.error_message
+
+
+def test_nor_is_an_operation_whose_first_step_has_ended(confirmed):
+    operation = taken_over(confirmed(one=done, two=cut_off_once()))
+    assert operation.state == State.SUCCEEDED, operation.error_message
+
+
+def test_who_cancelled_it_is_told_that_it_was_cancelled_though_something_changed(confirmed):
+    operation = confirmed(one=cut_off_once(before=lambda run: run.operation.cancel()))
+    assert taken_over(operation).state == State.CANCELLED

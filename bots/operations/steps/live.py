@@ -124,7 +124,7 @@ def switch(context: StepContext, *, paused: bool) -> str:
     with talking_to(deployment.server) as api:
         find_up(api, deployment, or_else=NOTHING_TO_CHANGE)
         if bool(_read(api, deployment).get(KILL_SWITCH)) != paused:
-            context.save(last_switch=read_logs(api, deployment).switched_at)
+            context.save(last_switch=read_logs(api, deployment).switched_at, sent=True)
             if not paused:
                 EmergencyStop.objects.require_none_for(context.subject)
             context.hold()

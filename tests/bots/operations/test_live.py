@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Server
-from bots.models import BotState, Strategy, TradingRules
+from bots.models import Bot, BotState, Strategy, TradingRules
 from bots.monitoring import evidence, poll
 from bots.monitoring.poll import poll_server
 from bots.problems import PauseWouldEnd
@@ -413,6 +413,21 @@ def test_a_pause_says_what_becomes_of_the_orders(name, words, make_bot):
 def paused(pmm, perform):
     assert perform("pause", pmm).state == State.SUCCEEDED
     return pmm
+
+
+def test_a_resume_that_was_sent_is_confirmed_whatever_the_bot_is_called_by_then(paused, monkeypatch):
+    def die(*args):
+        raise KeyboardInterrupt
+
+    operation = operation_request(kind="resume", subject=paused, confirmed=True)
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(runner, "_end", die)
+        runner.run(operation.pk)
+    Operation.objects.update(lease_until=timezone.now())
+    Bot.objects.update(name="Renamed")
+    assert runner.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED, operation.error_message
 
 
 def test_a_redeploy_of_a_paused_bot_is_refused_unless_its_pause_may_end(paused, perform):

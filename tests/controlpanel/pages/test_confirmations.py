@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, Deployment
-from operations import runner
+from operations import kinds, runner
 from operations.batches import to_retry
 from operations.models import Batch, Operation, State, StepState
 from operations.services import operation_request, operation_retry
@@ -228,7 +228,7 @@ def test_who_confirms_for_what_was_deleted_is_told(make_bot, key, opened, admin_
 def after(change):
     """How the operation ended that was requested before the change."""
     (operation,) = Operation.objects.all()
-    assert operation.state == State.QUEUED
+    assert operation.is_active
     change()
     assert runner.run(operation.pk)
     operation.refresh_from_db()
@@ -262,22 +262,74 @@ def test_nor_is_another_instance_resumed(change, pmm, key, opened):  # noqa: F81
     is_not_done(after(OF_AN_INSTANCE[change]))
 
 
-def test_nor_does_the_next_worker_if_the_first_one_died_as_it_began(bot, key, opened, monkeypatch):
+def die(*args, **facts):
+    raise KeyboardInterrupt
+
+
+#: Where a worker may die before the first step has ended.
+IN_THE_FIRST_STEP = {
+    "before it": "operations.runner._begin",
+    "in a deploy's": "bots.models.Bot.require_valid",
+    "after it": "operations.runner._end",
+}
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Begin the operation with a worker that dies."""
+
+    def begin(at):
+        with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+            dying.setattr(at, die)
+            runner.run(Operation.objects.get().pk)
+        Operation.objects.update(lease_until=timezone.now())
+
+    return begin
+
+
+@pytest.mark.parametrize("moment", IN_THE_FIRST_STEP)
+@pytest.mark.parametrize("change", ["its settings", "its pair", "its server", "its key"])
+def test_nor_does_the_next_worker_if_the_first_one_died_in_the_first_step(
+    change, moment, bot, key, opened, cut_off, sandbox
+):
     opened("deploy", bot).confirm()
-    (operation,) = Operation.objects.all()
+    cut_off(IN_THE_FIRST_STEP[moment])
+    operation = after(OF_A_BOT[change])
+    assert (operation.state, operation.error_code) == (State.FAILED, "changed_since_confirmed")
+    assert not Deployment.objects.open().exists() and not operation.can_be_retried
+    assert not sandbox.requests
 
-    def die(*args):
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(runner, "_begin", die)
-        runner.run(operation.pk)
-    Operation.objects.update(lease_until=timezone.now())
-    assert operation.state == State.QUEUED
-    settings_are_saved()
-    assert runner.run(operation.pk)
-    operation.refresh_from_db()
-    is_not_done(operation)
+OF_INSTANCES = ["redeploy", "start", "recover", "archive", "apply_settings", "resume"]
+OF_PROFILES = ["push_profile", "recreate_profile", "rotate_key", "test_key"]
+
+
+@pytest.mark.parametrize("kind", OF_INSTANCES)
+def test_nor_is_anything_done_to_an_instance(kind, pmm, key, opened, cut_off, sandbox):  # noqa: F811
+    state = {"resume": BotState.PAUSED, "start": BotState.STOPPED, "recover": BotState.CRASHED}
+    pmm.deployment.update(
+        observed_state=state.get(kind, BotState.RUNNING),
+        live_config=pmm.deployment.config,
+        exposed_since=timezone.now() if kind == "recover" else None,
+    )
+    if kind == "apply_settings":
+        save_bot(settings=pmm.settings | {"order_amount": 1800})
+    opened(kind, pmm).confirm()
+    cut_off("bots.operations.steps.live.find_up" if kind == "resume" else "operations.runner._end")
+    operation = after(lambda: save_bot(name="Renamed"))
+    assert (operation.state, operation.error_code) == (State.FAILED, "changed_since_confirmed")
+    assert {request.method for request in sandbox.requests} <= {"GET"}
+
+
+@pytest.mark.parametrize("change", OF_KEYS)
+@pytest.mark.parametrize("kind", OF_PROFILES)
+def test_nor_are_keys_pushed_elsewhere_whose_worker_died(kind, change, bot, key, opened, cut_off, sandbox):
+    runs(bot)
+    key.client.profiles.create(server=key.client.server, account_name=key.client.account_name)
+    opened(kind, key.client if kind.endswith("_profile") else key).confirm()
+    cut_off("operations.runner._end")
+    assert after(OF_KEYS[change]).error_code == "changed_since_confirmed"
+    assert {request.method for request in sandbox.requests} <= {"GET"}
 
 
 def test_nor_are_keys_pushed_elsewhere_that_waited_for_their_profile(key, client_sharp, opened, sandbox):
@@ -294,6 +346,10 @@ def test_nor_are_keys_pushed_elsewhere_that_waited_for_their_profile(key, client
     operation.refresh_from_db()
     assert operation.error_code == "changed_since_confirmed"
     assert not [request for request in sandbox.requests if "credential" in request.path]
+
+
+def test_no_first_step_was_forgotten_above():
+    assert {name for name, _ in kinds.choices() if kinds.get(name).is_bound} == {"deploy", *OF_INSTANCES, *OF_PROFILES}
 
 
 def test_what_was_pushed_is_verified_whatever_was_renamed_since(client_sharp, key, opened, sandbox):
