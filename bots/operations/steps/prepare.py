@@ -5,7 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.profile_steps import exclusive_profile
+from accounts.problems import AccountMoved
+from accounts.profile_steps import account_of, exclusive_profile
 from accounts.profiles import account_ensure, keys_are_pushed, keys_check, keys_needed, keys_push, profile_verify
 from accounts.servers.connection import talking_to
 from bots.configuration.trading_rules import rules_check, rules_read
@@ -58,7 +59,7 @@ def plan(context: StepContext) -> str:
         raise InstanceNameTaken
     deployment.operation = context.operation
     deployment.save()
-    context.save(deployment=deployment.pk)
+    context.save(deployment=deployment.pk, account=account_of(bot.client, deployment.server))
     return f"{deployment.strategy_name} on {deployment.connector} {deployment.trading_pair}, as {bot.instance_name}."
 
 
@@ -162,7 +163,11 @@ def check_rules(context: StepContext) -> str:
 
 
 def push_missing_keys(context: StepContext) -> str:
-    """Make sure of the account and of the key for the bot's connector."""
+    """Make sure of the account and of the key for the bot's connector.
+
+    Raises:
+        AccountMoved, and what the functions of ``accounts.profiles`` raise.
+    """
     if has_adopted(context):
         return "The instance already has its keys."
     deployment = deployment_of(context)
@@ -174,13 +179,16 @@ def push_missing_keys(context: StepContext) -> str:
             deployment.update(key_fingerprint=keys[0].fingerprint)
             return f"{deployment.connector}: already stored, unchanged since the last push."
     with exclusive_profile(context, client, server), talking_to(server) as api:
+        account = account_of(client, server)
+        if context.operation.checkpoint.get("account", account) != account:  # while this waited
+            raise AccountMoved
         keys = keys_needed(api=api, client=client, connector=deployment.connector)
-        account = account_ensure(api=api, client=client, server=server)
+        ensured = account_ensure(api=api, client=client, server=server)
         keys_check(api=api, keys=keys)
         pushed = keys_push(api=api, client=client, server=server, keys=keys, force=False)
         profile_verify(api=api, client=client, server=server, connectors=[key.connector for key in keys])
     deployment.update(key_fingerprint=keys[0].fingerprint if keys else "")
-    return f"{account} {pushed}"
+    return f"{ensured} {pushed}"
 
 
 def upload_strategy(context: StepContext) -> str:

@@ -6,13 +6,14 @@ import pytest
 import requests
 from django.utils import timezone
 
-from accounts.models import Server
+from accounts.models import Client, Server
 from bots.models import BotState
 from bots.operations.steps import deploy
 from hummingbot_api import HummingbotAPI
 from operations import runner
 from operations.models import Operation, State
 from operations.services import operation_request
+from sandbox import Sandbox
 from tests.conftest import PLANTED, PLANTED_PASSWORD
 
 NAME = "hummingbot-client_sharp-sharp-spread"
@@ -262,6 +263,30 @@ def test_a_profile_that_is_deleted_between_push_and_deploy_is_named_and_made_aga
     assert retry(failed).state == State.SUCCEEDED
     assert sandbox.world.accounts["client_sharp"] == {"bitmart": PLANTED}
     assert_one_running(bot, sandbox)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+@pytest.mark.parametrize("what", ["account", "address"])
+def test_a_deploy_that_waited_for_its_profile_pushes_no_key_elsewhere(what, confirmed, bot, sandbox):
+    operation = operation_request(kind="deploy", subject=bot, confirmed=confirmed)
+    other = operation_request(kind="check_server", subject=bot.server)
+    others = Operation.objects.filter(pk=other.pk)
+    others.update(exclusive_resource=f"profile:{bot.server.pk}:{bot.client.account_name}")
+    assert runner.take_turn(operation.pk)[0] is runner.Turn.WAITS
+    others.update(exclusive_resource="", state=State.SUCCEEDED)
+    with Sandbox(password=PLANTED_PASSWORD).serve() as elsewhere:
+        if what == "account":
+            Client.objects.update(account_name="client_other")
+        else:
+            Server.objects.update(base_url=elsewhere.url)
+        Operation.objects.filter(pk=operation.pk).wake()
+        assert runner.run(operation.pk)
+        operation.refresh_from_db()
+        assert ended(operation) == (State.FAILED, "account_moved")
+        for reached in (sandbox, elsewhere):
+            assert not [
+                request for request in reached.requests if request.method == "POST" and "accounts" in request.path
+            ]
 
 
 def test_an_unexpected_error_during_the_deploy_leaves_it_unconfirmed(bot, perform, sandbox, monkeypatch, retry):
