@@ -116,11 +116,20 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
         "seal",
     )
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[AuditEvent]:
+        return super().get_queryset(request).for_reader(request.user)  # type: ignore[attr-defined]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> AuditEvent | None:
+        event: AuditEvent | None = super().get_object(request, object_id, from_field)
+        if event is not None:
+            event.subject_page = event.subject_url(request.user)
+        return event
+
     @display(description="what", ordering="verb")
     def what(self, event: AuditEvent) -> str:
-        if event.operation is None:
+        if event.followed is None:
             return capfirst(event.verb)
-        return format_html('<a href="{}">{}</a>', event.operation.get_absolute_url(), capfirst(event.verb))
+        return format_html('<a href="{}">{}</a>', event.followed.get_absolute_url(), capfirst(event.verb))
 
     @display(description="to what", ordering="subject_label")
     def to_what(self, event: AuditEvent) -> str:
@@ -128,9 +137,9 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="to what")
     def subject_link(self, event: AuditEvent) -> str:
-        if not (address := event.subject_url):
+        if not event.subject_page:
             return event.subject_label
-        return format_html('<a class="panel-link" href="{}">{}</a>', address, event.subject_label or "Open")
+        return format_html('<a class="panel-link" href="{}">{}</a>', event.subject_page, event.subject_label or "Open")
 
     @display(description="in the chain")
     def seal(self, event: AuditEvent) -> str:
@@ -140,13 +149,13 @@ class AuditEventAdmin(ExportMixin, ReadOnlyMixin, ScopedMixin):
 
     @display(description="client", ordering="client_label")
     def client_name(self, event: AuditEvent) -> str | None:
-        if event.client is None:
+        if event.client is None or not event.reader_may_follow:
             return event.client_label or None
         return format_html('<a href="{}">{}</a>', event.client.get_absolute_url(), event.client)
 
     @display(description="from what to what")
     def changed(self, event: AuditEvent) -> str | None:
-        requested = event.operation if event.outcome == Outcome.REQUESTED else None
+        requested = event.followed if event.outcome == Outcome.REQUESTED else None
         outcome = requested and (requested.error_message or requested.summary)
         text = event.text or outcome or ""
         return text if len(text) <= 160 else f"{text[:160]}…"

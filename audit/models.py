@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
@@ -53,7 +53,9 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
         What belongs to no client, such as a server, is for users who see every client.
         """
-        own = Q(user=user.pk) | Q(client__in=Client.objects.visible_to(user))
+        # What the panel does for a user is not their doing, and may come after the client went to another manager.
+        did = Q(user=user.pk) & ~Q(door=Door.PANEL)
+        own = did | Q(client__in=Client.objects.visible_to(user))
         if not sees_every_client(user):
             return self.filter(own)
         if user.has_perm("auth.view_user"):
@@ -61,15 +63,28 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         people = ContentType.objects.get_for_models(User, Group).values()
         return self.filter(own | Q(client=None) & ~Q(subject_type__in=people) & ~Q(subject_type=None))
 
+    def for_reader(self, user: AnyUser) -> Self:
+        """Annotate each with ``reader_may_follow``: whether the user may know what the client is called now, and how
+        the operation goes on and ends. What users did themselves stays visible, and clients change hands.
+        """
+        if sees_every_client(user):
+            return self.annotate(reader_may_follow=Value(value=True))
+        of_nobody = Exists(Operation.objects.visible_to(user).filter(pk=OuterRef("operation")))
+        may_follow = Q(client__in=Client.objects.visible_to(user)) | Q(client=None) & of_nobody
+        return self.annotate(reader_may_follow=Case(When(may_follow, then=True), default=False))
+
     def with_outcome(self, outcome: str) -> Self:
+        """Return those that ended so, as far as the reader may know. They are annotated ``for_reader``."""
         ends: dict[str, tuple[State, ...]] = {
             Outcome.DONE: (State.SUCCEEDED, State.CANCELLED),
             Outcome.FAILED: (State.FAILED,),
             Outcome.ACTIVE: ACTIVE_STATES,
         }
         if outcome == Outcome.REQUESTED:
-            return self.filter(outcome=outcome, operation=None)
-        operation_ended_so = Q(outcome=Outcome.REQUESTED, operation__state__in=ends.get(outcome, ()))
+            return self.filter(Q(operation=None) | Q(reader_may_follow=False), outcome=outcome)
+        operation_ended_so = Q(
+            outcome=Outcome.REQUESTED, operation__state__in=ends.get(outcome, ()), reader_may_follow=True
+        )
         return self.filter(Q(outcome=outcome) | operation_ended_so)
 
     def about(self, kind: str, number: str) -> Self:
@@ -138,6 +153,11 @@ class AuditEvent(models.Model):
     previous_hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     hash = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
+    #: Of a row that was not read ``for_reader``, nothing is known to anyone but what it says.
+    reader_may_follow = False
+    #: The page of what it was done to, set for a reader of the row's own page.
+    subject_page = ""
+
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:
@@ -199,13 +219,18 @@ class AuditEvent(models.Model):
         return next((name for name, (now, then) in said.items() if now not in {None, then}), "")
 
     @property
+    def followed(self) -> Operation | None:
+        """The operation as it is now, if the reader may know of it."""
+        return self.operation if self.reader_may_follow else None
+
+    @property
     def result(self) -> Outcome:
-        """How it ended, as far as is known now."""
-        if self.outcome != Outcome.REQUESTED or self.operation is None:
+        """How it ended, as far as the reader may know now."""
+        if self.outcome != Outcome.REQUESTED or self.followed is None:
             return Outcome(self.outcome)
-        if self.operation.is_active:
+        if self.followed.is_active:
             return Outcome.ACTIVE
-        return Outcome.FAILED if self.operation.state == State.FAILED else Outcome.DONE
+        return Outcome.FAILED if self.followed.state == State.FAILED else Outcome.DONE
 
     @property
     def text(self) -> str:
@@ -216,11 +241,13 @@ class AuditEvent(models.Model):
         ]
         return "; ".join([*parts, *([self.detail] if self.detail else [])])
 
-    @property
-    def subject_url(self) -> str:
-        """Return the page of what it was done to; empty when it is gone or has none."""
+    def subject_url(self, user: AnyUser) -> str:
+        """Return the page of what it was done to; empty when it is gone, has none, or is not for the user to see."""
         model: Any = self.subject_type.model_class() if self.subject_type else None
-        row = model._base_manager.filter(pk=self.subject_id).first() if model and self.subject_id else None
+        rows = model._base_manager.all() if model and self.subject_id else None
+        if rows is not None and hasattr(model._default_manager, "visible_to"):
+            rows = model._default_manager.visible_to(user)
+        row = rows.filter(pk=self.subject_id).first() if rows is not None else None
         if row is None:
             return ""
         if address := own_page(row):

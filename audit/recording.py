@@ -199,14 +199,16 @@ def _exists(entry: LogEntry) -> bool:
 @receiver(post_save, sender=Operation)
 def requested(sender: Any, instance: Operation, created: bool = False, **kwargs: Any) -> None:
     if created:
+        actor = _acting_now()
         write(
-            _acting_now(),
+            actor,
             instance.label.lower(),
             instance.subject,
             label=instance.subject_label,
             detail=_reason_of(instance),
             operation=instance,
-            user=instance.requested_by,
+            # An emergency stop that somebody starts again requests what it stops for who began it.
+            user=_user_of(actor) or instance.requested_by,
             outcome=Outcome.REQUESTED,
         )
 

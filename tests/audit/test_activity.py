@@ -8,8 +8,9 @@ from io import StringIO
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -18,8 +19,22 @@ from accounts.models import Client
 from audit.models import AuditEvent, Outcome
 from audit.tasks import prune_old, seal_left
 from audit.templatetags.activity import activity_url
+from bots.models import Bot, BotState, StopScope
+from bots.operations.emergency import emergency_stop
+from client_reports.models import ShareLink
 from core.acting import Actor, Door, acting, note
-from tests.controlpanel.conftest import browse, make_user, text_of, url_of  # noqa: F401
+from operations.models import Operation, State
+from operations.services import operation_request
+from tests.conftest import count_queries
+from tests.controlpanel.conftest import (
+    MANAGER_PERMISSIONS,
+    browse,  # noqa: F401
+    make_user,  # noqa: F401
+    make_world,
+    operate_url,
+    text_of,
+    url_of,
+)
 
 LIST = "/admin/audit/auditevent/"
 
@@ -87,6 +102,99 @@ def test_a_manager_reads_of_own_clients_and_own_deeds_only(make_user, browse, cl
     assert "Blunt" not in text_of(browser.get(LIST))
     exported = browser.get(f"{LIST}export.csv").content.decode()
     assert "of own client" in exported and "of another" not in exported
+
+
+@pytest.fixture
+def mia(make_user):  # noqa: F811
+    return make_user("mia")
+
+
+@pytest.fixture
+def handed_over(mia, make_user, browse) -> dict[str, Model]:  # noqa: F811
+    """What belonged to a client of mia's as she requested operations on it and made a link, and is another's since."""
+    world = make_world("Before", mia)
+    Operation.objects.all().delete()
+    browser = browse(mia)
+    for name, kind in (("client", "push_profile"), ("bot", "check_bot"), ("bot", "deploy")):
+        browser.post(operate_url(world[name], kind), {"answered": "yes"})
+    browser.post(reverse("client_report_links", args=[world["client"].pk]), {"days": "7"})
+    assert (Operation.objects.count(), ShareLink.objects.count()) == (3, 1)
+    Client.objects.filter(pk=world["client"].pk).update(name="Renamed", account_manager=make_user("successor"))
+    Bot.objects.filter(pk=world["bot"].pk).update(name="Renamed bot")
+    Operation.objects.update(state=State.FAILED, error_message="Renamed has no key.", summary="Renamed has no key.")
+    return world
+
+
+def test_own_acts_say_of_a_client_that_went_to_another_manager_what_they_said(handed_over, mia, browse):  # noqa: F811
+    browser, client = browse(mia), handed_over["client"]
+    page = browser.get(LIST)
+    acts = [event for event in page.context["cl"].result_list if event.client_id == client.pk]
+    assert [event.verb for event in acts] == ["added", "deploy", "check", "push keys"]
+    assert {event.result for event in acts[1:]} == {Outcome.REQUESTED}
+    export = browser.get(f"{LIST}export.csv")
+    about = browser.get(LIST, {"about": f"accounts.client:{client.pk}"})
+    for answer in (page, export, about, *(browser.get(url_of(event)) for event in acts)):
+        text = text_of(answer)
+        assert (answer.status_code, "Before" in text, "Renamed" in text) == (200, True, False)
+        for row in (client, handed_over["bot"], *Operation.objects.all()):
+            assert f'href="{row.get_absolute_url()}' not in text
+    exported = csv.DictReader(StringIO(export.content.decode("utf-8-sig")))
+    assert {row["outcome"] for row in exported if row["client"]} == {"done", "requested"}  # of the link, of the rest
+    for outcome in Outcome.values:
+        listed = browser.get(LIST, {"outcome": outcome}).context["cl"].result_list
+        assert [*listed][-3:] == acts[1:] if outcome == "requested" else not {*listed} & {*acts[1:]}, outcome
+
+
+def test_more_of_them_take_no_more_queries(handed_over, mia, browse):  # noqa: F811
+    browser = browse(mia)
+    browser.get(LIST)
+    few = count_queries(lambda: browser.get(LIST))
+    facts = {"user": mia, "client": handed_over["client"], "outcome": Outcome.REQUESTED}
+    for operation in Operation.objects.all():
+        happened("again", operation=operation, **facts)
+        happened("of nobody", operation=operation, **facts | {"client": None})
+    assert count_queries(lambda: browser.get(LIST)) == few
+
+
+def test_who_sees_the_client_now_reads_what_it_is_called_and_how_that_ended(handed_over, browse):  # noqa: F811
+    page = text_of(browse(User.objects.get(username="successor")).get(LIST))
+    assert "Renamed has no key." in page
+    assert f'href="{handed_over["client"].get_absolute_url()}">Renamed</a>' in page
+    assert page.count('href="/admin/operations/operation/') >= 3
+
+
+def test_an_act_on_a_server_that_is_no_longer_seen_does_not_say_how_it_ended(make_user, browse, server):  # noqa: F811
+    operator = make_user("omar", MANAGER_PERMISSIONS | {"accounts.check_server", "accounts.view_every_client"})
+    browse(operator).post(operate_url(server, "check_server"), {"answered": "yes"})
+    Operation.objects.update(state=State.FAILED, error_message="Tokyo is gone.")
+    assert "Tokyo is gone." in text_of(browse(operator).get(LIST))
+    operator.user_permissions.remove(Permission.objects.get(codename="view_every_client"))
+    event = AuditEvent.objects.get(verb="check connection", user=operator)
+    browser = browse(operator)
+    for address in (LIST, url_of(event), f"{LIST}?outcome=requested"):
+        page = text_of(browser.get(address))
+        assert (str(server) in page, "Tokyo is gone." in page) == (True, False), address
+        for row in (server, Operation.objects.get()):
+            assert f'href="{row.get_absolute_url()}"' not in page, address
+
+
+def test_what_the_panel_does_for_a_previous_manager_is_not_their_act(handed_over, mia, browse):  # noqa: F811
+    operation_request(kind="stop", subject=Bot.objects.get(), requested_by=mia)  # as her emergency stop goes on
+    event = AuditEvent.objects.latest("pk")
+    assert (event.actor, event.user, event.client_label) == ("the panel, for mia", mia, "Renamed")
+    assert "Renamed" not in text_of(browse(mia).get(LIST))
+    assert browse(mia).get(url_of(event)).status_code == 302
+
+
+def test_who_starts_an_emergency_stop_again_is_named_for_what_it_stops(handed_over, mia, admin_client, admin_user):
+    handed_over["deployment"].update(sent_at=timezone.now(), observed_state=BotState.RUNNING)
+    Bot.objects.update(deployment=handed_over["deployment"])
+    emergency_stop(scope=StopScope.CLIENT, client=handed_over["client"], requested_by=mia)
+    assert AuditEvent.objects.get(verb="stop").user == mia
+    Operation.objects.all().delete()
+    admin_client.post(f"/admin/bots/emergencystop/start/?client={handed_over['client'].pk}", {"reason": ""})
+    event = AuditEvent.objects.filter(verb="stop").latest("pk")
+    assert (event.user, event.actor) == (admin_user, "admin")
 
 
 def test_who_sees_every_client_but_no_users_does_not_read_of_them(make_user, browse, server):  # noqa: F811
@@ -192,7 +300,7 @@ def test_an_objects_page_leads_to_its_rows_and_a_row_to_its_object(admin_client,
         assert "looked at" in {event.verb for event in listed}, row
         assert {event.subject_kind for event in listed} <= {row._meta.label_lower, "accounts.exchangekey", "bots.bot"}
         event = next(event for event in listed if event.verb == "looked at" and event.subject_label == str(row))
-        assert f'href="{event.subject_url}">{row}</a>' in text_of(admin_client.get(url_of(event)))
+        assert f'href="{event.subject_url(admin_user)}">{row}</a>' in text_of(admin_client.get(url_of(event)))
 
 
 def test_what_a_user_did_and_what_was_done_to_them_are_listed_together(admin_client, make_user):  # noqa: F811

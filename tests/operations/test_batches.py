@@ -232,7 +232,7 @@ def test_the_trail_names_the_batch_and_each_operation_of_it(bots, admin_user):
     with acting(Actor(Door.TERMINAL)):
         batch = batch_request(kind="deploy", subjects=bots, requested_by=admin_user)
     of_batch = AuditEvent.objects.get(subject_label="Deploy 3 bots")
-    assert (of_batch.verb, of_batch.subject_url) == ("deploy", batch.get_absolute_url())
+    assert (of_batch.verb, of_batch.subject_url(admin_user)) == ("deploy", batch.get_absolute_url())
     assert {event.detail for event in AuditEvent.objects.exclude(pk=of_batch.pk)} == {"Part of “Deploy 3 bots”."}
 
 

@@ -250,6 +250,16 @@ def market_rows(client: Any, deployment: Any) -> dict[str, Model]:
     return {"trade": trade, "obligation": obligation, "subscription": subscription, "link": link, "event": event}
 
 
+def act_before_the_handover(user: User, world: dict[str, Model]) -> AuditEvent:
+    """What the user requested for a client that was the user's then, under the name that it had. It failed since."""
+    operation: Any = world["deploy"]
+    Operation.objects.filter(pk=operation.pk).update(state="failed", error_message=f"{world['client']} has no key.")
+    facts = {"user": user, "actor": str(user), "verb": "deploy", "door": "pages", "subject_label": "What it was called"}
+    facts |= {"client": world["client"], "client_label": "Its name before", "subject_id": str(operation.subject_id)}
+    facts |= {"subject_type": ContentType.objects.get_for_model(world["bot"]), "outcome": "requested"}
+    return AuditEvent.objects.create(operation=operation, **facts)
+
+
 @pytest.fixture
 def own(users) -> dict[str, Model]:
     return complete(make_world("Own", users["M"]))
@@ -316,6 +326,7 @@ def test_each_role_opens_what_is_its_own_and_nothing_else(letter, users, own, br
 @pytest.mark.full("every address as an account manager: own pages and guessed ones in a shorter run")
 def test_an_account_manager_meets_nothing_of_other_clients_anywhere(users, own, foreign, browse):
     browser = browse(users["M"])
+    own |= {"act": act_before_the_handover(users["M"], foreign)}
     before = stored()
     for world in (own, foreign):
         for address in addresses(world):
