@@ -111,9 +111,10 @@ def moment(source: Object, key: str) -> datetime:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value, UTC)
         parsed = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        # Not every database takes one that has no date in UTC.
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise _unexpected(f"“{key}”", "a time") from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def figure(source: Mapping[str, Any], key: str) -> float | None:

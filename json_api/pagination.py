@@ -14,25 +14,13 @@ from pydantic import BeforeValidator
 from pydantic import ValidationError as InvalidCursorContent
 
 from core.admin.base import MAX_TERM
+from core.input.moments import read_moment
 from json_api.problems import FieldsInvalid
 
 #: Rows of a page, by default and at most.
 PAGE, MOST = 50, 200
 #: A text of which columns contain it, or are like it.
 Term = Annotated[str, Field(max_length=MAX_TERM)]
-
-
-def read_moment(text: str) -> datetime:
-    """Return the time in UTC, which is also the zone of one without.
-
-    Raises:
-        ValueError: it is none, or one that has no date in UTC, which not every database can compare.
-    """
-    moment = datetime.fromisoformat(text)
-    try:
-        return moment.astimezone(UTC) if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise ValueError(error) from None
 
 
 Moment = Annotated[datetime, BeforeValidator(read_moment)]

@@ -151,6 +151,7 @@ def _order(value: object) -> QuotedOrder:
     price, amount = _positive(entry, "price"), _positive(entry, "amount")
     if side not in {"buy", "sell"} or price is None or amount is None:
         raise UnexpectedAnswer(f"{UnexpectedAnswer.meaning} (an order has no side, price or amount)")
+    created = _moment(entry, "created_at")
     return QuotedOrder(
         client_order_id=_text(entry.get("client_order_id")),
         side=side,
@@ -158,7 +159,7 @@ def _order(value: object) -> QuotedOrder:
         amount=f"{amount:f}",
         filled=f"{reading.decimal(entry, 'filled') or Decimal(0):f}",
         exchange_order_id=_text(entry.get("exchange_order_id")),
-        created_at=reading.figure(entry, "created_at"),
+        created_at=None if created is None else created.timestamp(),
     )
 
 

@@ -25,6 +25,7 @@ from django.views.decorators.http import require_http_methods
 from controlpanel.models import SignedInSession
 from core.acting import note
 from core.http import client_address
+from core.input.moments import read_moment
 from hummingbot_api.text import one_line, truncate
 from json_api.models import Token
 
@@ -166,12 +167,9 @@ def sign_out(user: User, keep: str | None = None) -> int:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        return read_moment(text)
     except ValueError:
         raise Http404 from None
-    if timezone.is_naive(found):
-        raise Http404
-    return found
 
 
 @transaction.atomic

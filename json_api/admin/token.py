@@ -1,5 +1,6 @@
 """Tokens in the admin: made there, shown once, revoked there."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from core.admin.edit_conflicts import EditConflictMixin
+from core.input.moments import in_utc
 from json_api.admin.shown_once import show_once
 from json_api.models import Scope, Token
 
@@ -32,6 +34,13 @@ class TokenForm(forms.ModelForm):
         model = Token
         fields = ("name", "scopes", "expires_at", "allowed_networks")
         widgets = {"allowed_networks": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "font-mono"})}
+
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        try:
+            return expires_at and in_utc(expires_at)
+        except ValueError:
+            raise forms.ValidationError("This time is too far away. Choose an earlier one.") from None
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -1,7 +1,7 @@
 """Trades in the admin: all of a client's, and those of one bot on its page."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
@@ -53,7 +53,7 @@ class TradeFilter(forms.Form):
         if since := asked.get("since"):
             trades = trades.filter(traded_at__gte=datetime.combine(since, time(), UTC))
         if until := asked.get("until"):
-            trades = trades.filter(traded_at__lt=datetime.combine(until + timedelta(days=1), time(), UTC))
+            trades = trades.filter(traded_at__lte=datetime.combine(until, time.max, UTC))
         return trades.filter(side=asked["side"]) if asked.get("side") else trades
 
 

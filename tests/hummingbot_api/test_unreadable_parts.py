@@ -10,6 +10,8 @@ from tests.hummingbot_api.stub import Reply, running_stub
 SNAPSHOT = {"bot_name": "a", "controller_id": "c", "timestamp": "2026-11-22T10:00:00+00:00", "performance": {}}
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 BROKEN = [None, 7, "text", {}, []]
+#: Times that have no date in UTC.
+NEVER = ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]
 
 
 @pytest.fixture
@@ -23,7 +25,10 @@ def ask():
         yield ask
 
 
-@pytest.mark.parametrize("broken", [*BROKEN, SNAPSHOT | {"timestamp": "soon"}, SNAPSHOT | {"performance": "none"}])
+@pytest.mark.parametrize(
+    "broken",
+    [*BROKEN, *(SNAPSHOT | {"timestamp": time} for time in ("soon", *NEVER)), SNAPSHOT | {"performance": "none"}],
+)
 def test_of_performance(broken, ask):
     body = {"status": "success", "data": [broken, SNAPSHOT]}
     assert [report.bot_name for report in ask(body, lambda api: api.bots.performance())] == ["a"]

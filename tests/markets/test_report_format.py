@@ -106,6 +106,12 @@ def test_a_price_that_is_none_is_not_known(value):
     assert report.mid_price is None
 
 
+@pytest.mark.parametrize("value", [1e300, -1e18, 1795927940000, "NaN", "soon", "0001-01-01T00:00:00+23:59", None])
+def test_of_an_order_whose_time_is_none_the_age_is_not_known(value):
+    (order,) = read(REPORT | {"orders": [REPORT["orders"][0] | {"created_at": value}]}).orders
+    assert order.created_at is None
+
+
 @pytest.mark.parametrize("value", ["NaN", "-5", None, [], "soon"])
 def test_a_counter_that_is_none_counts_nothing(value):
     assert read(REPORT | {"counters": {"running_seconds": value}}).counters.running == 0.0

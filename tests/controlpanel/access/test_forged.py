@@ -20,6 +20,8 @@ from tests.controlpanel.conftest import BOT, KEY, every_row, make_world, operate
 NUMBERS = ["9" * 30, "9" * 5000, "²"]
 #: Values that only the database rejects, each in its own way; PostgreSQL stores no NUL.
 VALUES = [*NUMBERS[:2], "a\0b"]
+#: The first and the last days of the calendar. In UTC, two of them have no date.
+MOMENTS = ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9999-12-31", "0001-01-01"]
 
 
 @pytest.fixture(params=["Administrator", "Account manager"])
@@ -194,6 +196,8 @@ def test_a_pages_own_parameters_may_say_anything(visitor, value):
         operate_url(bot, "deploy"): ("like",),
         url_of(bot, "logs"): ("q", "run", "page", "level"),
         url_of(bot, "performance"): ("run", "span", "page"),
+        reverse("admin:markets_bot_trades", args=[bot.pk]): ("since", "until", "side", "page"),
+        reverse("client_report", args=[client.pk]): ("first", "last"),
         url_of(client): ("_changelist_filters", "_popup", "_to_field"),
         reverse("admin:bots_strategy_from_server"): ("server", "controller"),
         reverse("admin:autocomplete"): ("term", "app_label", "model_name", "field_name", "page"),
@@ -202,11 +206,44 @@ def test_a_pages_own_parameters_may_say_anything(visitor, value):
         for name in names:
             answer = visitor.get(page, {name: value})
             assert answer.status_code in {200, 302, 400, 403, 404}, f"{answer.status_code} {page} {name}"
+    assert visitor.post(reverse("my_sessions"), {"began": value}).status_code in {400, 404}
     converted = visitor.post(reverse(f"{BOT}_settings"), {"strategy": value, "settings_json": "{}"})
     if "\0" in value:
         assert converted.status_code == 400
     else:
         assert converted.json() == {"refused": "Choose a strategy first."}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_time_at_the_end_of_the_calendar_is_no_error(visitor, moment):
+    bot, client = Bot.objects.get(), Client.objects.get()
+    pages = {
+        reverse("admin:markets_bot_trades", args=[bot.pk]): ("since", "until"),
+        reverse("admin:markets_bot_trades_export", args=[bot.pk, "csv"]): ("since", "until"),
+        reverse("client_report", args=[client.pk]): ("first", "last"),
+        reverse("client_report_json", args=[client.pk]): ("first", "last"),
+        reverse("client_report_links", args=[client.pk]): ("first", "last"),
+        reverse(f"{BOT}_changelist"): ("created_at__gte", "created_at__lt", "created_at"),
+        reverse(f"{BOT}_export", args=["csv"]): ("created_at__gte", "created_at__lt", "created_at"),
+    }
+    for page, names in pages.items():
+        for name in names:
+            with transaction.atomic():
+                answer = visitor.get(page, {name: moment})
+                transaction.set_rollback(True)  # PostgreSQL does nothing more in one with an error
+            assert answer.status_code in {200, 302, 400, 404}, f"{answer.status_code} {page} {name}"
+    assert visitor.post(reverse("my_sessions"), {"began": moment}).status_code == 404
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC"])
+@pytest.mark.parametrize("visitor", ["Administrator"], indirect=True)
+def test_a_token_ends_on_a_day_that_every_database_can_store(zone, visitor, settings):
+    settings.TIME_ZONE = zone
+    facts = {"name": "tool", "scopes": ["read"], "expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"}
+    answer = visitor.post("/admin/json_api/token/add/", facts)
+    assert answer.status_code == 200
+    assert ("This time is too far away." in answer.text) == (zone == "America/New_York")
+    assert visitor.get("/admin/json_api/token/").status_code == 200
 
 
 def test_an_error_of_the_panels_own_is_not_hidden_as_the_visitors(visitor, monkeypatch):

@@ -164,7 +164,13 @@ def test_a_session_from_before_they_were_listed_is_ended_with_the_others(user):
     assert not is_inside(old)
 
 
-@pytest.mark.parametrize("began", ["2026-01-01T00:00:00+00:00", "yesterday", "2026-01-01"])
+@pytest.mark.parametrize(
+    "began",
+    [
+        *("2026-01-01T00:00:00+00:00", "yesterday", "2026-01-01"),
+        *("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z"),
+    ],
+)
 def test_a_session_that_is_not_there_is_not_ended(user, began):
     browser = signed_in(user)
     assert browser.post(PAGE, {"began": began}).status_code in {400, 404}
