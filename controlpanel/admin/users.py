@@ -16,11 +16,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.forms import UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from accounts.models import Client
+from client_reports.models import ShareLink
 from controlpanel.access.brake import locked_usernames
 from controlpanel.access.delegation import grantable_groups, may_change
 from controlpanel.access.invitations import is_mailed
@@ -33,6 +36,7 @@ from controlpanel.admin.roles import PermissionsMixin
 from controlpanel.models import Invitation, SecondFactor
 from core.acting import note_refusal
 from core.admin.edit_conflicts import EditConflictMixin
+from core.visibility import AnyUser
 from json_api.models import Token
 from operations.models import Operation
 
@@ -152,6 +156,8 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
             messages.success(
                 request, f"{user} is suspended: signed out everywhere, without access to pages or the API."
             )
+            if links := _links_that_work(user, request.user):
+                messages.warning(request, links)
         return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
 
     @transaction.atomic
@@ -306,6 +312,21 @@ class UserAdmin(InvitesMixin, PermissionsMixin, EditConflictMixin, DjangoUserAdm
                 note_refusal(user, "An action in the list of users: this one has more than who chose it.")
                 messages.error(request, f"Nothing was changed: {user} has permissions or clients that you don't have.")
         return [user for user in users if self.has_change_permission(request, user)]
+
+
+def _links_that_work(maker: User, reader: AnyUser) -> str:
+    """Return whose reports can still be read by links that a user has made, for a reader who sees these clients; empty
+    if nobody's.
+    """
+    links = ShareLink.objects.visible_to(reader).usable(timezone.now()).filter(created_by=maker)
+    clients = [
+        (reverse("client_report_links", args=[client.pk]), client)
+        for client in Client.objects.filter(pk__in=links.values("client"))
+    ]
+    if not clients:
+        return ""
+    named = format_html_join(", ", '<a href="{}">{}</a>', clients)
+    return format_html("Links to reports that {} made still work, until they expire or are revoked: {}.", maker, named)
 
 
 def _has_history(user: User) -> bool:

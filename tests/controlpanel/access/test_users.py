@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from client_reports.models import ShareLink
 from controlpanel.access.roles import CAPABILITIES, DESCRIPTIONS, ROLES, WHO_MAY, role_table
 from controlpanel.access.sessions import live_sessions
 from controlpanel.admin.users import NewUserForm
 from tests.controlpanel.access.test_roles import a_worker_is_there, users
-from tests.controlpanel.conftest import BOT, MANAGER_PERMISSIONS, text_of
+from tests.controlpanel.conftest import BOT, MANAGER_PERMISSIONS, make_world, text_of
 
 
 @pytest.fixture
@@ -185,6 +186,26 @@ def test_a_suspended_user_is_signed_out_and_can_be_restored(panel, users, browse
     assert operator.is_active
     words = LogEntry.objects.filter(object_id=operator.pk).values_list("change_message", flat=True)
     assert [*words.order_by("pk")] == ["Suspended.", "Restored."]
+
+
+def test_who_suspends_a_user_is_led_to_the_links_to_reports_that_the_user_made(panel, administrator, users):
+    manager, today = users["M"], timezone.now().date()
+    sharp, blunt, gone = (make_world(name, manager)["client"] for name in ("Sharp", "Blunt", "Gone"))
+    for client in (sharp, sharp, gone):
+        ShareLink.make(client, today, today, manager)
+    ShareLink.make(blunt, today, today, administrator)
+    ShareLink.objects.filter(client=gone).update(revoked_at=timezone.now())
+    page = text_of(panel.post(user_page(manager, "suspend"), follow=True))
+    named = f'<a href="{reverse("client_report_links", args=[sharp.pk])}">Sharp</a>'
+    assert f"Links to reports that {manager} made still work, until they expire or are revoked: {named}." in page
+
+
+@pytest.mark.parametrize("ends", ["revoked_at", "expires_at"])
+def test_who_suspends_a_user_without_such_links_reads_of_none(panel, users, ends):
+    link, _ = ShareLink.make(make_world("Sharp", users["M"])["client"], timezone.now(), timezone.now(), users["M"])
+    ShareLink.objects.filter(pk=link.pk).update(**{ends: timezone.now()})
+    page = text_of(panel.post(user_page(users["M"], "suspend"), follow=True))
+    assert "is suspended" in page and "Links to reports" not in page
 
 
 def test_restoring_who_was_not_suspended_does_nothing(panel, users, browse):
