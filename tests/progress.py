@@ -17,6 +17,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+# Until all tests are collected: what is imported stays.
+gc.disable()
+
 #: Seconds between two lines.
 EVERY = 10
 #: Of a test with several cases, a shorter run of all tests proves one of so many.
@@ -108,9 +111,9 @@ def left_out(items: Iterable[pytest.Item], *, named: bool) -> Iterator[tuple[pyt
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays until the end. It would search all modules again and again."""
-    gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

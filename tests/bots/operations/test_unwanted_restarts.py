@@ -19,7 +19,7 @@ from tests.controlpanel.conftest import operate_url, text_of
 
 def is_started(at):
     """Whether the policy starts a bot within an hour that nobody touches."""
-    for minutes in range(0, 60, 5):
+    for minutes in range(0, 60, 15):
         look(at + minutes * MINUTE)
     return Operation.objects.active().filter(kind__in=["start", "recover"]).exists()
 
