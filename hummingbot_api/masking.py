@@ -24,10 +24,12 @@ DEEPEST = 4
 #: of which all is alike. No part of it can be repeated by another: reading takes time in proportion to a text's length.
 _ESCAPED = re.compile(
     r"""(?P<bytes>(?:%[0-9a-fA-F]{2})+|(?:\\x[0-9a-fA-F]{2})+)
+    |(?P<octal>(?:\\[0-3][0-7]{2})+)
     |(?P<units>(?:\\u[0-9a-fA-F]{4})+)
-    |\\u\{(?P<braced>[0-9a-fA-F]{1,5})\}|\\U000(?P<long>[0-9a-fA-F]{5})
+    |\\[ux]\{(?P<braced>0{0,5}[0-9a-fA-F]{1,5})\}|\\U000(?P<long>[0-9a-fA-F]{5})
     |\\(?P<space>[abfnrtv])
-    |\\(?P<itself>[^\w\s…])
+    |\\(?P<itself>[^\w\s…]|\ )
+    |(?P<quote>'\\''|'"'"')
     |(?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,12});)
     |(?P<color>\x1b\[[0-9;]{0,20}m)
     |(?P<gap>[^\S ]\s*|\ \s+)""",
@@ -37,7 +39,7 @@ _ESCAPED = re.compile(
 _ESCAPES = re.compile(r"[%\\&\x00-\x1f\x7f-\U0010ffff]")
 #: The beginning of such a spelling, at a place where a text was cut.
 _ESCAPED_IN_PART = re.compile(
-    r"[\udc80-\udcff]{0,3}(?:%[0-9a-f]?|\\(?:[xu][0-9a-f{]{0,7})?|&#?\w{0,12}){0,2}\Z", re.IGNORECASE
+    r"[\udc80-\udcff]{0,3}(?:%[0-9a-f]?|\\(?:[xu][0-9a-f{]{0,7}|[0-3][0-7]?)?|&#?\w{0,12}){0,2}\Z", re.IGNORECASE
 )
 LONGEST_ESCAPE = 12
 #: Of the end of one, so many characters may be left behind such a place.
@@ -116,11 +118,16 @@ def _meant(found: re.Match[str]) -> Iterable[tuple[str, int]]:
         each = 3 if whole[0] == "%" else 4
         meant = bytes.fromhex(re.sub(r"%|\\x", "", whole)).decode(errors="surrogateescape")
         return [(character, each * len(character.encode(errors="surrogateescape"))) for character in meant]
+    if kind == "octal":
+        meant = bytes(int(octal, 8) for octal in whole[1:].split("\\")).decode(errors="surrogateescape")
+        return [(character, 4 * len(character.encode(errors="surrogateescape"))) for character in meant]
     if kind == "units":
         meant = bytes.fromhex(whole.replace("\\u", "")).decode("utf-16-be", errors="surrogatepass")
         return [(character, 12 if character > "\uffff" else 6) for character in meant]
     if kind in {"braced", "long"}:
         return [(chr(int(found[kind], 16)), len(whole))]
+    if kind == "quote":
+        return [("'", len(whole))]
     if kind == "entity":
         meant = html.unescape(whole)
         return [(meant, len(whole))] if len(meant) == 1 else [(character, 1) for character in whole]
@@ -131,7 +138,7 @@ def _forms(secret: str) -> set[str]:
     """Return a secret as a text may have it that was read: also one that has itself what looks like an escape."""
     forms = {" ".join(read.split()) for read, _ in _readings(secret)}
     forms |= set(map(_read_from_latin_1, forms))
-    forms |= {form.replace(" ", "+") for form in forms}
+    forms |= {form.replace(" ", "+") for form in (*forms, secret)}
     # Where these were cut, too few characters may be left that can be read.
     return forms | {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
 
@@ -180,6 +187,7 @@ class _Secrets:
             known_by = MIN_SECRET_ANYWHERE if len(form) >= MIN_SECRET_ANYWHERE else MIN_SECRET
             self._whole.setdefault(form[:known_by], []).append(form)
         self._ends = {form[-MIN_CUT:] for form in forms if len(form) > MIN_CUT}
+        self._longest_of_all = max(self._longest.values(), default=0)
         self._parts = {tuple(part) for part in (*self._longest, *(end[:MIN_SECRET] for end in self._ends))}
 
     def found_in(self, text: str) -> Iterator[Span]:
@@ -230,7 +238,7 @@ class _Secrets:
         resumed = [gap.end(1) for gap in gaps]
         for end in [end for end in range(MIN_CUT, len(text) + 1) if lower[end - MIN_CUT : end] in self._ends]:
             at = bisect_right(resumed, end - MIN_CUT)
-            if not at:
+            if not at or end - resumed[at - 1] > self._longest_of_all + LONGEST_ESCAPE:
                 continue
             # What stands before the rest of a secret may be quotes, or the rest of an escape.
             between, outer = resumed[at - 1], gaps[at - 1].end()

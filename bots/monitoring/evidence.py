@@ -107,8 +107,11 @@ def apply_log_evidence(
         deployment.paused_at = (deployment.paused_at or timezone.now()) if _is_paused(deployment, logs, live) else None
         values |= {"stopped_at": deployment.stopped_at, "paused_at": deployment.paused_at}
         state = up_and_connected(deployment)
-    elif logs.newest_at and logs.strategy_is_down:
-        values["stopped_at"] = deployment.stopped_at or timezone.now()  # before its container ended
+    elif logs.says_stopped:  # before its container ended
+        values |= {
+            "stopped_at": deployment.stopped_at or timezone.now(),
+            "exposed_since": exposure(deployment, logs),
+        }
     return state, values
 
 

@@ -12,6 +12,7 @@ from accounts.polling import waiting_for_server, with_the_database
 from bots.models import BotState, Deployment, DeploymentQuerySet
 from bots.monitoring.evidence import (
     WORKING,
+    BotLogs,
     apply_log_evidence,
     read_live,
     read_logs,
@@ -87,6 +88,7 @@ def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> No
     """Record the end of an instance, with what can only be read once: its history, or its last log lines."""
     deployment = Deployment.objects.select_related("bot__client").get(pk=seen.pk)
     deployment.instance_name = seen.instance_name
+    logs: BotLogs | None = None
     values: dict[str, object] = {
         "instance_name": seen.instance_name,
         "observed_state": seen.observed_state,
@@ -97,10 +99,12 @@ def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> No
     else:
         # The server drops the last log lines half a minute after the end.
         with suppress(Unanswered):
-            values |= apply_log_evidence(deployment, BotState.CRASHED, read_logs(api, deployment), {})[1]
+            logs = read_logs(api, deployment)
+            values |= apply_log_evidence(deployment, BotState.CRASHED, logs, {})[1]
     if values.get("ended_at"):
         account_for_end(api, deployment)  # archived outside the panel, maybe with open orders
-    unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values)
+    if unchanged_since(snapshot.taken_at).filter(pk=deployment.pk).update(**values) and logs is not None:
+        record_unconfirmed_stop(deployment, logs)
 
 
 def _request_stops(server: Server, snapshot: Snapshot) -> None:

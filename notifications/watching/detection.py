@@ -132,12 +132,15 @@ def _next_try(server: Server) -> str:
 
 def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
     has_instance = Q(deployment__sent_at__isnull=False, deployment__ended_at__isnull=True)
-    stops = Operation.objects.filter(
+    ended = Operation.objects.filter(
         subject_type=ContentType.objects.get_for_model(Bot),
         subject_id=OuterRef("pk"),
-    ).filter(
-        # To be stopped, its container may have been started first.
-        Q(kind__in=STOPPING, finished_at__gte=OuterRef("deployment__started_at"))
+    )
+    # To be stopped, its container may have been started first.
+    in_this_run = Q(kind__in=STOPPING, finished_at__gte=OuterRef("deployment__started_at"))
+    to_be_restarted = in_this_run & Q(options__has_key="automatic")
+    stops = ended.filter(
+        (in_this_run & ~Q(options__has_key="automatic"))
         | Q(
             kind__in=RECOVERING,
             started_at__lte=OuterRef("deployment__stopped_at"),
@@ -157,7 +160,7 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
         .exclude(pk__in=busy_bots())
         .select_related("client", "server", "deployment")
         .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
-        .annotate(stopped_here=Exists(stops))
+        .annotate(stopped_here=Exists(stops), recovered_to_restart=Exists(ended.filter(to_be_restarted)))
         .prefetch_related("duplicates")
     )
     for bot in bots:
@@ -217,6 +220,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
         return Verdict(words="The bot is up again, and paused.", **common)
     if state == BotState.STOPPED and bot.stopped_here:
         return Verdict(words="The bot was stopped in the panel.", **common)
+    if state == BotState.STOPPED and bot.recovered_to_restart:
+        return None  # its crash is not over before it runs
     if state not in _WRONG or deployment.verified_at is None:
         # For a bot that never ran, the failed operation that should have started it is enough.
         return None

@@ -153,7 +153,7 @@ def prepare_start(context: StepContext) -> str:
             connected = bool(context.wait_for("the bot to connect", is_connected, settings.FLEET["RECONNECT_GRACE"]))
     runs = place == ContainerStatus.ACTIVE and connected and not logs.says_stopped
     if runs:
-        deployment.update(stopped_at=None)
+        deployment.update(stopped_at=None, stop_wanted_at=None)
     context.save(runs=runs)
     state = "running" if runs else "stopped" if logs.says_stopped else "not connected"
     return f"{deployment.instance_name} is {state}."
@@ -195,6 +195,7 @@ def restart_container(context: StepContext) -> str:
         put_kill_switch_back(api, deployment)
         EmergencyStop.objects.require_none_for(context.subject)
         begin_run(api, deployment)
+        deployment.update(stop_wanted_at=None)  # by now it is wanted again
         context.save(begun=True)
         context.hold()
         api.docker.start(deployment.instance_name)

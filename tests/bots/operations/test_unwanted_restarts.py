@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bots.models import Bot, BotState, EmergencyStop, RestartPolicy, StopScope
+from bots.models import Bot, BotState, EmergencyStop, OrphanedOrders, RestartPolicy, StopScope
 from bots.monitoring.evidence import STOPPED_LINE
 from bots.monitoring.poll import poll_server
 from bots.operations.restarts import AUTOMATIC, restart_crashed
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
+from notifications.watching.detection import detect
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.services import operation_request
@@ -285,3 +288,68 @@ def test_what_it_logged_in_an_earlier_run_says_nothing_about_its_crash(bot, perf
     sandbox.world.clock.advance(5)
     poll_server(server)
     assert is_started(timezone.now())
+
+
+def stopped_by_another_tool(bot, sandbox, server, *, cancels=True):
+    """Stop a bot that runs, and end its container before the panel has looked."""
+    (live,) = (it for it in sandbox.world.live() if it.name == Bot.objects.get(pk=bot.pk).deployment.instance_name)
+    live.stop_cancels, live.stopped_at = cancels, live.clock.now()
+    sandbox.world.clock.advance(5)
+    sandbox.world.crash(live.name)
+
+
+@pytest.fixture
+def two(make_bot, key, perform, sandbox, server):
+    """Two bots of a client in one market, which run."""
+    bots = [make_bot(name=name) for name in ("First", "Second")]
+    for bot in bots:
+        assert perform("deploy", bot).state == State.SUCCEEDED
+    Bot.objects.update(restart_policy=RestartPolicy.AFTER_CRASH)
+    sandbox.world.clock.advance(60)
+    poll_server(server)
+    return bots
+
+
+def test_nor_does_it_keep_another_bot_of_the_market_down(two, sandbox, server):
+    first, second = two
+    stopped_by_another_tool(first, sandbox, server)
+    sandbox.world.crash(Bot.objects.get(pk=second.pk).deployment.instance_name)
+    sandbox.world.clock.advance(5)
+    poll_server(server)
+
+    for minutes in range(0, 20, 2):
+        look(timezone.now() + minutes * MINUTE)
+        for operation in Operation.objects.active():
+            runner.run(operation.pk)
+
+    states = [Bot.objects.get(pk=bot.pk).deployment.state for bot in two]
+    assert states == [BotState.CRASHED, BotState.RUNNING]
+
+
+def test_what_it_left_open_is_recorded(bot, perform, sandbox, server):
+    perform("deploy", bot)
+    sandbox.world.clock.advance(60)
+    stopped_by_another_tool(bot, sandbox, server, cancels=False)
+    sandbox.world.clock.advance(5)
+    poll_server(server)
+    (record,) = OrphanedOrders.objects.unresolved()
+    assert len(record.orders) == 2
+
+
+def test_a_crash_is_not_over_before_its_bot_runs_again(two, sandbox, server):
+    first, second = two
+    Bot.objects.filter(pk=first.pk).update(restart_policy=RestartPolicy.NEVER)
+    for bot in two:
+        sandbox.world.crash(Bot.objects.get(pk=bot.pk).deployment.instance_name)
+    sandbox.world.clock.advance(5)
+    poll_server(server)
+    detect(timezone.now())
+    for minutes in range(0, 20, 2):
+        look(timezone.now() + minutes * MINUTE)
+        for operation in Operation.objects.active():
+            runner.run(operation.pk)
+        detect(timezone.now())
+
+    assert Bot.objects.get(pk=second.pk).deployment.state == BotState.STOPPED  # it waits for the other one
+    crashed = Incident.objects.current().filter(kind=IncidentKind.BOT_CRASHED)
+    assert {incident.subject for incident in crashed} == set(two)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bots.models import Bot
+from bots.models import Bot, BotState
 from bots.monitoring.poll import poll_server
 from operations import runner
 from operations.models import Operation, State
@@ -108,3 +108,21 @@ def test_one_that_could_not_be_brought_down_is_stopped_once_its_server_answers(w
     stop.refresh_from_db()
     assert stop.state == State.SUCCEEDED, stop.error_message
     assert Bot.objects.get(pk=bot.pk).deployment.stop_wanted_at is None
+
+
+@pytest.mark.parametrize("meanwhile", ["it is up", "it went down"])
+def test_unless_a_person_has_started_it_meanwhile(meanwhile, waiting, bot, server, sandbox, perform):
+    operation = waiting("recover")
+    operation.cancel()
+    sandbox.faults.add("tunnel_offline")
+    turn(operation)
+    poll_server(server)
+    sandbox.faults.clear()
+    sandbox.world.clock.resume()
+    if meanwhile == "it went down":
+        sandbox.world.crash(sandbox.world.live()[0].name)
+    assert perform("start", bot).state == State.SUCCEEDED
+    sandbox.world.clock.advance(30)
+    poll_server(server)
+    assert not Operation.objects.active().exists()
+    assert Bot.objects.get(pk=bot.pk).deployment.state == BotState.RUNNING

@@ -245,6 +245,13 @@ def test_nor_however_alike_they_begin_and_end(text):
     quickly(lambda: mask(text * (50_000 // len(text))))
 
 
+@pytest.mark.parametrize("gap", ["…", "… ", '..."', "%E2%80%A6"])
+@pytest.mark.parametrize("shared", [1, 300])
+def test_nor_however_often_their_end_stands_behind_a_gap(gap, shared):
+    mask = mask_secrets([f"{number:03}-the-beginning-0123456789abcdef" for number in range(shared)])
+    quickly(lambda: mask(gap + "9abcdef " * 3000 + gap + "89abcdef" * 3000))
+
+
 @pytest.mark.parametrize(
     "text",
     ["\\", "\\n", "\\\\n", "%41", "%25", "%", "&amp;", "&", "&aaaaaaaaaaa", "\n", "a\n", "\\u0041", "\\u", "\x1b[0m"],
