@@ -325,7 +325,7 @@ def _links_that_work(maker: User, reader: AnyUser) -> str:
     ]
     if not clients:
         return ""
-    named = format_html_join(", ", '<a href="{}">{}</a>', clients)
+    named = format_html_join(", ", '<a class="panel-link" href="{}">{}</a>', clients)
     return format_html("Links to reports that {} made still work, until they expire or are revoked: {}.", maker, named)
 
 
