@@ -196,7 +196,7 @@ def test_who_suspends_a_user_is_led_to_the_links_to_reports_that_the_user_made(p
     ShareLink.make(blunt, today, today, administrator)
     ShareLink.objects.filter(client=gone).update(revoked_at=timezone.now())
     page = text_of(panel.post(user_page(manager, "suspend"), follow=True))
-    named = f'<a href="{reverse("client_report_links", args=[sharp.pk])}">Sharp</a>'
+    named = f'<a class="panel-link" href="{reverse("client_report_links", args=[sharp.pk])}">Sharp</a>'
     assert f"Links to reports that {manager} made still work, until they expire or are revoked: {named}." in page
 
 
