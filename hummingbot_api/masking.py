@@ -114,13 +114,10 @@ def _readings(text: str) -> Iterator[tuple[str, Sequence[int]]]:
 def _meant(found: re.Match[str]) -> Iterable[tuple[str, int]]:
     """Return the characters that an escape stands for, and of how many it consists for each."""
     whole, kind = found[0], found.lastgroup
-    if kind == "bytes":
-        each = 3 if whole[0] == "%" else 4
-        meant = bytes.fromhex(re.sub(r"%|\\x", "", whole)).decode(errors="surrogateescape")
+    if kind in {"bytes", "octal"}:
+        octets = [int(one, 8 if kind == "octal" else 16) for one in re.split(r"%|\\x|\\", whole)[1:]]
+        meant, each = bytes(octets).decode(errors="surrogateescape"), len(whole) // len(octets)
         return [(character, each * len(character.encode(errors="surrogateescape"))) for character in meant]
-    if kind == "octal":
-        meant = bytes(int(octal, 8) for octal in whole[1:].split("\\")).decode(errors="surrogateescape")
-        return [(character, 4 * len(character.encode(errors="surrogateescape"))) for character in meant]
     if kind == "units":
         meant = bytes.fromhex(whole.replace("\\u", "")).decode("utf-16-be", errors="surrogatepass")
         return [(character, 12 if character > "\uffff" else 6) for character in meant]
