@@ -5,6 +5,7 @@ Rows are added and never changed. ``audit.chain`` seals each one into a chain of
 
 from typing import Any, NoReturn, Self
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
@@ -47,11 +48,21 @@ class Outcome(models.TextChoices):
     ACTIVE = "active", "in progress"
 
 
+def of_people_or_roles() -> list[type[models.Model]]:
+    """Return users, roles, and each model whose rows are a user's: it has a ``user``, as tokens have."""
+    return [User, Group, *(model for model in apps.get_models() if _has_user(model))]
+
+
+def _has_user(model: type[models.Model]) -> bool:
+    return any(field.name == "user" and field.related_model is User for field in model._meta.fields)
+
+
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Return those of the user's own clients and of their own doing; of users and roles only for who sees users.
+        """Return those of the user's own clients and of their own doing.
 
-        What belongs to no client, such as a server, is for users who see every client.
+        What belongs to no client, such as a server, is for users who see every client; but what belongs to a person,
+        and roles, only for those of them who may see users. A channel without a client may be a person's own.
         """
         # What the panel does for a user is not their doing, and may come after the client went to another manager.
         did = Q(user=user.pk) & ~Q(door=Door.PANEL)
@@ -60,8 +71,8 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
             return self.filter(own)
         if user.has_perm("auth.view_user"):
             return self
-        people = ContentType.objects.get_for_models(User, Group).values()
-        return self.filter(own | Q(client=None) & ~Q(subject_type__in=people) & ~Q(subject_type=None))
+        hidden = ContentType.objects.get_for_models(*of_people_or_roles()).values()
+        return self.filter(own | Q(client=None) & ~Q(subject_type__in=hidden) & ~Q(subject_type=None))
 
     def for_reader(self, user: AnyUser) -> Self:
         """Annotate each with ``reader_may_follow``: whether the user may know what the client is called now, and how

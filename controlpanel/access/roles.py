@@ -149,7 +149,7 @@ WHO_MAY = {
     "controlpanel.view_system": "A",
     "operations.view_operation": "A O M V",
     "operations.view_batch": "A O M V",  # those that they requested; of every client for who sees them all
-    "audit.view_auditevent": "A O M V",  # of their own clients and their own doing; of users for who sees users
+    "audit.view_auditevent": "A O M V",  # of their own clients and their own doing; of people for who sees users
     "auth.view_user": "A",
     "auth.add_user": "A",
     "auth.change_user": "A",

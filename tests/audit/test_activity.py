@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Client
-from audit.models import AuditEvent, Outcome
+from audit.models import AuditEvent, Outcome, of_people_or_roles
+from audit.recording import AUDITED
 from audit.tasks import prune_old, seal_left
 from audit.templatetags.activity import activity_url
 from bots.models import Bot, BotState, StopScope
@@ -197,13 +198,60 @@ def test_who_starts_an_emergency_stop_again_is_named_for_what_it_stops(handed_ov
     assert (event.user, event.actor) == (admin_user, "admin")
 
 
-def test_who_sees_every_client_but_no_users_does_not_read_of_them(make_user, browse, server):  # noqa: F811
-    viewer = make_user("viewer", {"audit.view_auditevent", "accounts.view_every_client"})
-    happened("a sign-in", subject_type=ContentType.objects.get_for_model(viewer), subject_id="1")
-    happened("a server", subject_type=ContentType.objects.get_for_model(server), subject_id="1")
-    assert found(browse(viewer)) == {"a server"}
-    administrator = make_user("root", {"audit.view_auditevent", "accounts.view_every_client", "auth.view_user"})
-    assert found(browse(administrator)) == {"a sign-in", "a server"}
+SEES_EVERY_CLIENT = {"audit.view_auditevent", "accounts.view_every_client"}
+#: What the trail has that belongs to a person, or says what a role is.
+OF_PEOPLE = [
+    "auth.group",
+    "auth.user",
+    "controlpanel.secondfactor",
+    "json_api.token",
+    "json_api.webhook",
+    "notifications.channel",
+    "notifications.personalsettings",
+]
+
+
+def about(label: str, kind: str, **facts) -> AuditEvent:
+    subject_type = ContentType.objects.get_by_natural_key(*kind.split("."))
+    return happened(label, subject_type=subject_type, subject_id="7", **facts)
+
+
+@pytest.mark.parametrize("kind", OF_PEOPLE)
+def test_who_sees_every_client_but_no_users_does_not_read_of_them(kind, make_user, browse):  # noqa: F811
+    mia = make_user("mia")
+    event = about("of a person", kind, user=mia, address="203.0.113.9")
+    about("a server", "accounts.server")
+    viewer = browse(make_user("viewer", SEES_EVERY_CLIENT))
+    for query in ({}, {"q": "person"}, {"about": f"{kind}:7"}, {"person": str(mia.pk)}):
+        assert found(viewer, **query) <= {"a server"}, query
+    assert found(viewer) == {"a server"}
+    assert "mia" not in text_of(viewer.get(LIST))
+    assert "of a person" not in text_of(viewer.get(LIST, {"about": f"{kind}:7"}))
+    assert "203.0.113.9" not in viewer.get(f"{LIST}export.csv").content.decode()
+    assert viewer.get(url_of(event)).status_code == 302
+    administrator = browse(make_user("root", SEES_EVERY_CLIENT | {"auth.view_user"}))
+    assert found(administrator) >= {"of a person", "a server"}
+
+
+@pytest.mark.parametrize("kind", OF_PEOPLE)
+def test_own_acts_on_what_belongs_to_a_person_stay_visible(kind, make_user, browse):  # noqa: F811
+    viewer = make_user("viewer", SEES_EVERY_CLIENT)
+    about("own deed", kind, user=viewer)
+    about("an administrator's", kind, user=make_user("root"))
+    assert found(browse(viewer)) == {"own deed"}
+
+
+def test_of_channels_those_of_a_client_are_read_by_who_sees_the_client(make_user, browse, client_sharp):  # noqa: F811
+    about("of a client", "notifications.channel", client=client_sharp)
+    about("of nobody, or of a person", "notifications.channel")
+    assert found(browse(make_user("viewer", SEES_EVERY_CLIENT))) == {"of a client"}
+
+
+def test_what_leaves_a_trail_belongs_to_a_client_or_to_a_person_or_to_neither():
+    of_people = {model._meta.label_lower for model in of_people_or_roles()}
+    assert sorted(of_people & set(AUDITED)) == OF_PEOPLE
+    of_neither = {kind for kind, client in AUDITED.items() if not client} - of_people
+    assert of_neither == {"accounts.server", "bots.strategy"}
 
 
 def test_it_takes_a_permission(make_user, browse):  # noqa: F811
