@@ -7,11 +7,12 @@ crash left unsealed, ``audit.tasks`` seals within a minute. So the order of the 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection, models, transaction
+from django.db import DataError, OperationalError, connection, models, transaction
 from django.utils import timezone
 
 from audit.models import NOTHING_BEFORE, AuditEvent, ChainHead
@@ -27,6 +28,10 @@ SEALED_WITHIN = timedelta(minutes=10)
 PRUNED = "pruned"
 #: In each hash: another set of columns has another number.
 FORMAT = 1
+
+#: What reading or hashing a row raises that was never sealed so: SQLite stores anything in any column, and PostgreSQL
+#: times that Python has no name for.
+UNREADABLE = (AttributeError, TypeError, ValueError, RecursionError, DataError)
 
 WRITTEN = ("position", "previous_hash", "hash", "subject_kind", "client_number", "user_number", "operation_number")
 
@@ -154,8 +159,22 @@ def verify(kept: tuple[int, str] | None = None) -> Verified:
             # Rows were pruned while they were read: from the beginning, which is another one now.
 
 
+@contextmanager
+def _reading(name: Callable[[], str]) -> Iterator[None]:
+    """Say that what has this name was changed, where the database has what can't be read."""
+    try:
+        yield
+    except (*UNREADABLE, OperationalError) as error:
+        if isinstance(error, OperationalError) and "Could not decode" not in str(error):
+            raise  # the database is locked, say
+        raise Broken(f"{name()} was changed: it can't be read.") from None
+
+
 def _head() -> ChainHead:
-    head = ChainHead.objects.filter(pk=1).first()
+    with _reading(lambda: "The chain's head"):
+        head = ChainHead.objects.filter(pk=1).first()
+    if head is not None and not (_is_position(head.position) and _is_position(head.pruned_position)):
+        raise Broken("The chain's head was changed: it can't be read.")
     if head is None and AuditEvent.objects.sealed().exists():
         raise Broken("The chain's head was removed: nothing tells where the chain ends.")
     return head or ChainHead()
@@ -168,9 +187,11 @@ def _verify(head: ChainHead, kept: tuple[int, str] | None) -> Verified:
     last: AuditEvent | None = None
     for event in _rows(after=head.pruned_position, until=head.position):
         position = event.position or 0
+        if not _is_position(position):
+            raise Broken(f"The row at {_named(event)} was changed.")
         if position != expected:
             raise Broken(_removed(expected, position - 1, last))
-        if event.hash != hash_of(event, position, event.previous_hash):
+        if not _is_as_sealed(event, position):
             raise Broken(f"The row at {_named(event)} was changed.")
         if other := event.led_astray:
             raise Broken(f"The row at {_named(event)} was changed: it leads to another {other}.")
@@ -201,10 +222,42 @@ def _verify(head: ChainHead, kept: tuple[int, str] | None) -> Verified:
 
 
 def _rows(after: int, until: int) -> Iterator[AuditEvent]:
-    """Yield the sealed rows in order: a page at a time, which takes the same memory for any number on any database."""
-    while page := list(AuditEvent.objects.sealed().filter(position__gt=after, position__lte=until)[:BATCH]):
+    """Yield the sealed rows in order: a page at a time, which takes the same memory for any number on any database.
+
+    Raises:
+        Broken: one can't be read. Those before it are yielded first.
+    """
+    size = BATCH
+    while True:
+        rows = AuditEvent.objects.sealed().filter(position__gt=after, position__lte=until)
+        try:
+            page = _read(rows[:size])
+        except Broken:
+            if size == 1:
+                raise
+            size = 1  # one at a time, up to the one that can't be read
+            continue
+        if not page:
+            return
         yield from page
         after = page[-1].position or 0
+
+
+def _read(rows: models.QuerySet[AuditEvent]) -> list[AuditEvent]:
+    """Read some rows. If one of them can't be read, the first is named: only of a single row, it is that one."""
+    with _reading(lambda: f"The row at position {rows.values_list('position', flat=True)[0]}"):
+        return list(rows)
+
+
+def _is_position(number: object) -> bool:
+    return isinstance(number, int)
+
+
+def _is_as_sealed(event: AuditEvent, position: int) -> bool:
+    try:
+        return event.hash == hash_of(event, position, event.previous_hash)
+    except UNREADABLE:
+        return False
 
 
 def _check_kept(head: ChainHead, kept: tuple[int, str]) -> None:
@@ -224,9 +277,8 @@ def _check_kept(head: ChainHead, kept: tuple[int, str]) -> None:
 
 def _check_beginning(head: ChainHead) -> None:
     """What stands before the beginning was put there: pruning has removed all of it."""
-    first = AuditEvent.objects.sealed().filter(position__lte=head.pruned_position).first()
-    if first is not None:
-        raise Broken(f"The row at {_named(first)} was inserted: the chain begins after {head.pruned_position}.")
+    if found := _read(AuditEvent.objects.sealed().filter(position__lte=head.pruned_position)[:1]):
+        raise Broken(f"The row at {_named(found[0])} was inserted: the chain begins after {head.pruned_position}.")
     if head.pruned_position == 0 and head.pruned_hash != NOTHING_BEFORE:
         raise Broken("The chain's beginning was changed.")
     # Who removes rows with SQL and moves the beginning leaves none, or has to write one that everybody sees.
@@ -237,10 +289,12 @@ def _check_beginning(head: ChainHead) -> None:
 
 def _check_end() -> None:
     """The head is only ever moved forward, with the rows before it: read after the last row, it is never behind it."""
-    last = AuditEvent.objects.sealed().last()
+    rows = _read(AuditEvent.objects.sealed().reverse()[:1])
     head = _head()
-    if last is not None and (last.position or 0) > head.position:
-        raise Broken(f"The row at {_named(last)} was inserted: the chain ends at {head.position}.")
+    for last in rows:
+        position = last.position or 0
+        if not _is_position(position) or position > head.position:
+            raise Broken(f"The row at {_named(last)} was inserted: the chain ends at {head.position}.")
 
 
 def _removed(first: int, last: int, before: AuditEvent | None) -> str:
@@ -251,4 +305,6 @@ def _removed(first: int, last: int, before: AuditEvent | None) -> str:
 def _named(event: AuditEvent | None) -> str:
     if event is None:
         return "the beginning"
-    return f"position {event.position} ({event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, “{escaped(str(event))}”)"
+    # On SQLite, a text that is no time is read as none.
+    at = f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if isinstance(event.at, datetime) else "at no time"
+    return f"position {event.position} ({at}, “{escaped(str(event))}”)"
