@@ -17,6 +17,12 @@ Object = dict[str, Any]
 Entry = TypeVar("Entry")
 Read = TypeVar("Read")
 
+#: The decimal places, before or behind the point, in which a number begins. One beyond them is no price and no amount:
+#: its digits would fill the memory, and what is computed of it has no end.
+PLACES = 60
+#: Characters of a number.
+LONGEST_NUMBER = 400
+LARGEST_COUNT = 2**31 - 1
 #: What JSON can name and a database can't store as text: NUL, and halves of characters.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -118,20 +124,37 @@ def moment(source: Object, key: str) -> datetime:
 
 
 def figure(source: Mapping[str, Any], key: str) -> float | None:
-    """Return the number under ``key``; ``None`` when there is none, or not a finite one."""
+    """Return the number under ``key``; ``None`` when there is none, or not one of a possible size."""
     value = source.get(key)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if isinstance(value, int | float) and abs(value) < 10**PLACES else None
+
+
+def count(source: Mapping[str, Any], key: str) -> int | None:
+    """Return the whole number under ``key``, of something that was counted; ``None`` when there is none that every
+    database can store.
+    """
+    number = figure(source, key)
+    return int(number) if number is not None and 0 <= number <= LARGEST_COUNT else None
 
 
 def decimal(source: Mapping[str, Any], key: str) -> Decimal | None:
-    """Return the number under ``key``, also when it is text; ``None`` when there is none."""
+    """Return the number under ``key``, also when it is text; ``None`` when there is none, or not one of a possible
+    size.
+    """
     value = source.get(key)
+    if not isinstance(value, int | float | str):
+        return None
     try:
         # From its text: of 0.0124 a float has more digits than were written.
-        number = Decimal(str(value)) if isinstance(value, int | float | str) else None
-    except ArithmeticError:
+        written = str(value)
+        number = Decimal(written) if len(written) <= LONGEST_NUMBER else None
+    except (ArithmeticError, ValueError):
         return None
-    return number if number is not None and number.is_finite() else None
+    if number is None or not number.is_finite():
+        return None
+    if not number:
+        return Decimal(0)  # its exponent may be any
+    return number if -PLACES <= number.adjusted() <= PLACES else None
 
 
 def milliseconds(source: Object, key: str) -> datetime | None:

@@ -173,8 +173,7 @@ def _balances(value: object) -> dict[str, dict[str, str]]:
 
 
 def _counters(entry: Mapping[str, Any]) -> Counters:
-    sides = [reading.figure(entry, side) for side in ("buys", "sells")]
-    rejections = reading.figure(entry, "rejections")
+    buys, sells = reading.count(entry, "buys"), reading.count(entry, "sells")
     return Counters(
         running=_seconds(entry, "running_seconds"),
         connected=_seconds(entry, "connected_seconds"),
@@ -182,8 +181,8 @@ def _counters(entry: Mapping[str, Any]) -> Counters:
         spread=_seconds(entry, "spread_percent_seconds"),
         bid_depth=_by_distance(entry.get("bid_depth_seconds")),
         ask_depth=_by_distance(entry.get("ask_depth_seconds")),
-        fills=None if None in sides else int(sum(side or 0 for side in sides)),
-        rejections=None if rejections is None else max(0, int(rejections)),
+        fills=None if buys is None or sells is None else buys + sells,
+        rejections=reading.count(entry, "rejections"),
     )
 
 

@@ -195,7 +195,7 @@ def _quoting(bot: Bot, connector: str, pair: str, moments: Sequence[datetime], s
         before = previous.get(run)
         previous[run] = sample
         number = bisect_right(moments, sample.taken_at)
-        began_before = before is None and sample.taken_at - timedelta(seconds=sample.running) < moments[0]
+        began_before = before is None and sample.began_at < moments[0]
         if 0 < number < len(moments) and not began_before:
             found.setdefault(number, Quoting()).add(before, sample)
     return found

@@ -118,7 +118,7 @@ def quoting_by_day(deployments: Iterable[int], first: date, last: date) -> dict[
         run = sample.deployment_id, sample.run_started_at
         before = previous.get(run)
         previous[run] = sample
-        began_before = before is None and sample.taken_at - timedelta(seconds=sample.running) < begin
+        began_before = before is None and sample.began_at < begin
         if sample.taken_at >= begin and not began_before:
             day = sample.taken_at.astimezone(UTC).date()
             found.setdefault((sample.deployment_id, day), Quoting()).add(before, sample)

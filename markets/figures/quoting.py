@@ -38,7 +38,7 @@ class Quoting:
             total, first = getattr(self, name), getattr(before, name, {})
             for distance, value in getattr(after, name).items():
                 total[distance] = total.get(distance, 0.0) + max(0.0, value - first.get(distance, 0.0))
-        begin = before.taken_at if before else after.taken_at - timedelta(seconds=after.running)
+        begin = before.taken_at if before else after.began_at
         self.measured += max(0.0, (after.taken_at - begin).total_seconds())
 
     def __add__(self, other: "Quoting") -> "Quoting":
@@ -98,7 +98,7 @@ def quoting_between(deployments: Iterable[int], begin: datetime, end: datetime) 
         previous[run] = sample
         if sample.taken_at <= begin:
             continue
-        if before is None and sample.taken_at - timedelta(seconds=sample.running) < begin:
+        if before is None and sample.began_at < begin:
             # It began before, and nothing says how much of this was in the time.
             found.setdefault(sample.deployment_id, Quoting())
             continue

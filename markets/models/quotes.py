@@ -1,6 +1,6 @@
 """What bots quote: the latest report of each, and its counters over time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
@@ -10,6 +10,9 @@ from bots.models import Deployment
 from core.fields import ExactDecimalField
 from core.figures.time_series import SampleQuerySet
 from core.visibility import OfClientsQuerySet
+
+#: No run is longer, whatever a bot says.
+LONGEST_RUN = timedelta(days=3650)
 
 
 class ReportSource(models.TextChoices):
@@ -129,6 +132,11 @@ class QuoteSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.deployment} at {self.taken_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def began_at(self) -> datetime:
+        """When its run began, on the panel's clock."""
+        return self.taken_at - timedelta(seconds=min(self.running, LONGEST_RUN.total_seconds()))
 
     def counters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("running", "connected", "quoting", "spread")}

@@ -1,6 +1,8 @@
 """Reads from a server, once a minute, what its bots quote and trade, and the order books of their markets."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import models
@@ -51,24 +53,27 @@ def read_markets(server: Server, *, within: float | None = None) -> None:
 
 
 def _read_bot(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None:
-    report = None
-    try:
+    with _alone(deployment, "The quotes and trades"):
         report = read_quotes(api, deployment, now)
         read_trades(api, deployment, report, now)
-    except HummingbotAPIError as problem:
-        if isinstance(problem, NO_SERVER):
-            raise
-        logger.warning("The quotes and trades of %s were not read: %s", deployment, problem.code)
 
 
 def _complete(api: HummingbotAPI, deployment: Deployment, now: datetime) -> None:
-    try:
+    with _alone(deployment, "The archive"):
         complete_trades(api, deployment, now)
+
+
+@contextmanager
+def _alone(deployment: Deployment, what: str) -> Iterator[None]:
+    """Go on after whatever one bot's answers raise, unless the server itself is out of reach."""
+    try:
+        yield
     except HummingbotAPIError as problem:
         if isinstance(problem, NO_SERVER):
             raise
-        # One archive that can't be read takes nothing from the others. It is tried again after them.
-        logger.warning("The archive of %s was not read: %s", deployment, problem.code)
+        logger.warning("%s of %s could not be read: %s", what, deployment, problem.code)
+    except Exception:
+        logger.exception("%s of %s could not be read", what, deployment)
 
 
 def _ended(server: Server) -> list[Deployment]:

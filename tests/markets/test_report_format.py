@@ -100,21 +100,33 @@ def test_an_order_that_cannot_be_read_does_not_hide_the_others(broken):
     assert len(read(REPORT | {"orders": [broken, *REPORT["orders"]]}).orders) == 1
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "0", "soon", None, [], {}])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "0", "1e999999", "1e-999999", 1e300, "soon", None, [], {}])
 def test_a_price_that_is_none_is_not_known(value):
     report = read(REPORT | {"mid_price": value})
     assert report.mid_price is None
 
 
-@pytest.mark.parametrize("value", [1e300, -1e18, 1795927940000, "NaN", "soon", "0001-01-01T00:00:00+23:59", None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(1e300, -1e18, 1795927940000, "NaN", "soon", "0001-01-01T00:00:00+23:59", None),
+    ],
+)
 def test_of_an_order_whose_time_is_none_the_age_is_not_known(value):
     (order,) = read(REPORT | {"orders": [REPORT["orders"][0] | {"created_at": value}]}).orders
     assert order.created_at is None
 
 
-@pytest.mark.parametrize("value", ["NaN", "-5", None, [], "soon"])
+@pytest.mark.parametrize("value", ["NaN", "-5", None, [], "soon", "1e400", 1e300, pytest.param(10**400, id="10**400")])
 def test_a_counter_that_is_none_counts_nothing(value):
-    assert read(REPORT | {"counters": {"running_seconds": value}}).counters.running == 0.0
+    counters = read(REPORT | {"counters": {"running_seconds": value, "bid_depth_seconds": {"0.5": value}}}).counters
+    assert (counters.running, counters.bid_depth) == (0.0, {"0.5": 0.0})
+
+
+@pytest.mark.parametrize("value", [pytest.param(10**400, id="10**400"), 1e300, 2**31, -1, "NaN", None])
+def test_a_number_of_fills_or_rejections_that_is_none_is_not_known(value):
+    counters = read(REPORT | {"counters": {"buys": value, "sells": 1, "rejections": value}}).counters
+    assert (counters.fills, counters.rejections) == (None, None)
 
 
 def test_no_report_is_too_long_to_be_stored():
