@@ -5,7 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -115,12 +115,23 @@ def moment(source: Object, key: str) -> datetime:
     value = source.get(key)
     try:
         if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
+            return _dated(datetime.fromtimestamp(value, UTC))
         parsed = datetime.fromisoformat(value)  # type: ignore[arg-type]
         # Not every database takes one that has no date in UTC.
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        return _dated(parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC))
     except (TypeError, ValueError, OverflowError, OSError):
         raise _unexpected(f"“{key}”", "a time") from None
+
+
+def _dated(found: datetime) -> datetime:
+    """Return a time that has a date in each time zone, and as a float.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not MINYEAR < found.year < MAXYEAR:
+        raise ValueError
+    return found
 
 
 def figure(source: Mapping[str, Any], key: str) -> float | None:
@@ -161,7 +172,7 @@ def milliseconds(source: Object, key: str) -> datetime | None:
     """Return the time under ``key``, in milliseconds since 1970; ``None`` when there is none."""
     value = figure(source, key)
     try:
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+        return None if value is None else _dated(datetime.fromtimestamp(value / 1000, UTC))
     except (ValueError, OverflowError, OSError):
         return None
 

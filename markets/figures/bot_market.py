@@ -150,8 +150,8 @@ def _ladder_row(order: QuotedOrder, mid_price: Decimal | None, now: datetime) ->
     distance = (Decimal(order.price) / mid_price - 1) * BASIS_POINTS if mid_price else None
     age = None
     if order.created_at is not None:
-        # The bot's clock may be a little ahead.
-        age = max(timedelta(0), now - datetime.fromtimestamp(order.created_at, UTC))
+        # The bot's clock may be a little ahead. Its time may have no date: as a float, the end of 9999 is later.
+        age = timedelta(seconds=max(0.0, now.timestamp() - order.created_at))
     return LadderRow(order, distance, age)
 
 

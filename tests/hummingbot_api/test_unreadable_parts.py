@@ -134,3 +134,19 @@ def test_a_token_of_no_possible_amount_takes_nothing_from_the_others(number, ask
 def test_a_price_of_no_possible_size_takes_nothing_from_the_others(number, ask):
     prices = {"prices": {"A-USDT": number, "B-USDT": 2.0}}
     assert ask(prices, lambda api: api.connectors.prices("bitmart", ["A-USDT", "B-USDT"])) == {"B-USDT": 2.0}
+
+
+# --- times --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("9999-12-31T23:59:59.999999", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00", *NEVER),
+        *(253402300799, -62135596800),
+    ],
+)
+def test_a_time_that_has_no_date_everywhere_is_none(time):
+    with pytest.raises(UnexpectedAnswer):
+        reading.moment({"at": time}, "at")
+    assert not isinstance(time, int) or reading.milliseconds({"at": time * 1000}, "at") is None

@@ -66,6 +66,16 @@ def test_the_ladder_has_its_orders_around_the_mid_price(deployment):
     assert (market.sides, market.reason, market.is_stale) == ("both sides", "", False)
 
 
+@pytest.mark.parametrize(
+    ("created_at", "age"),
+    [(253402300800.0, 0), (1e300, 0), (NOW.timestamp() + 5, 0), (NOW.timestamp() - 5, 5), (0.0, NOW.timestamp())],
+)
+def test_an_order_has_an_age_whatever_time_is_stored_of_it(deployment, created_at, age):
+    state = quotes(deployment, *BOTH)
+    QuoteState.objects.update(orders=[order | {"created_at": created_at} for order in state.orders])
+    assert bot_market(deployment.bot, NOW).asks[0].age == timedelta(seconds=age)
+
+
 def test_the_inventory_is_valued_at_the_mid_price(deployment):
     quotes(deployment, *BOTH)
     base, quote = bot_market(deployment.bot, NOW).holdings

@@ -9,6 +9,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Server
+from hummingbot_api import reading
 from hummingbot_api.resources.fills import archived_fill, live_fill
 from markets.figures.ledgers import keep_ledgers
 from markets.models import QuoteSample, QuoteState, Trade, TradeReading
@@ -79,6 +80,16 @@ def test_every_page_answers_whatever_a_bot_publishes(number, has_price, deployme
     check_pages()
 
 
+@pytest.mark.parametrize("time", ["0001-01-01", "0002-01-01", "9998-12-31T23:59:59", "9999-12-31T23:59:59.999999"])
+def test_every_page_answers_whatever_times_a_bot_publishes(time, deployment, check_pages):
+    orders = [REPORT["orders"][0] | {"side": side, "created_at": time} for side in ("buy", "sell")]
+    rejection = {"at": time, "reason": "Balance not enough"}
+    times = {"reported_at": time, "started_at": time, "last_rejection": rejection}
+    read_quotes(API(REPORT | times | {"orders": orders}), deployment, datetime.now(UTC))
+    read_quotes(API(REPORT | times | {"orders": []}), deployment, datetime.now(UTC))
+    check_pages()
+
+
 def a_trade(number: Any, of: str, key: str) -> dict[str, Any]:
     return {
         "exchange_trade_id": key,
@@ -101,6 +112,15 @@ def test_every_page_answers_whatever_a_bot_trades(number, deployment, check_page
     record_fills(deployment, [a_fill(9, "SELL", filled_at=datetime.now(UTC))])
     assert Trade.objects.count() == 5
     keep_ledgers(datetime.now(UTC) + timedelta(days=1))
+    check_pages()
+
+
+@pytest.mark.parametrize("timestamp", [-62104060800000, 0, 253370764799000, 1e300])
+def test_every_page_answers_whenever_a_bot_trades(timestamp, deployment, check_pages):
+    """At the begin of the year 2, in 1970, at the end of 9998, or never."""
+    fills = reading.readable([a_trade(timestamp, "timestamp", "t")], archived_fill)
+    record_fills(deployment, fills)
+    record_fills(deployment, [a_fill(9, "SELL", filled_at=datetime.now(UTC))])
     check_pages()
 
 

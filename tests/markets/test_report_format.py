@@ -110,6 +110,7 @@ def test_a_price_that_is_none_is_not_known(value):
     "value",
     [
         *(1e300, -1e18, 1795927940000, "NaN", "soon", "0001-01-01T00:00:00+23:59", None),
+        "9999-12-31T23:59:59.999999",  # as a float, it is in the year 10000
     ],
 )
 def test_of_an_order_whose_time_is_none_the_age_is_not_known(value):
