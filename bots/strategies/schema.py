@@ -1,6 +1,6 @@
 """A strategy's settings against its JSON Schema, with messages for users."""
 
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
@@ -111,7 +111,8 @@ def _is_finite(value: Any) -> bool:
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):
         return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+    # Whole numbers have no limit of their own.
+    return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
 def schema_error(schema: Any) -> str:

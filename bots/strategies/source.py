@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from bots.strategies.schema import title_from
@@ -227,10 +228,12 @@ def _literal(node: ast.expr | None) -> Any:
     if isinstance(node, ast.Call) and _last_name(node.func) == "Decimal" and len(node.args) == 1:
         try:
             number = float(_literal(node.args[0]))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            return ...
+        if not isfinite(number):
             return ...
         return int(number) if number.is_integer() else number
     try:
-        return ... if node is None else json.loads(json.dumps(ast.literal_eval(node)))
+        return ... if node is None else json.loads(json.dumps(ast.literal_eval(node), allow_nan=False))
     except (TypeError, ValueError):  # a set, for one, is nothing that JSON has
         return ...

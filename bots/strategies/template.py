@@ -8,6 +8,7 @@ validates a configuration.
 import ast
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from bots.strategies.render import MARKET, RESERVED
@@ -149,4 +150,6 @@ def _number(text: str) -> int | float | str:
         number = float(text)
     except ValueError:
         return text
+    if not isfinite(number):
+        return text  # which nobody can enter, nor JSON contain
     return int(number) if number.is_integer() else number

@@ -1,7 +1,8 @@
 """Numbers as people type them: with a percent sign, in basis points, with a decimal comma, with spaces."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from math import isfinite
 
 from django.core.exceptions import ValidationError
 
@@ -32,12 +33,12 @@ def read_number(text: str, *, fraction: bool = False) -> float:
         whole, part = digits.replace(",", ""), digits.replace(",", ".").rstrip("0")
         raise ValidationError(f"Is {digits} the number {whole} or {part}? Enter one of these.")
     try:
-        number = Decimal(_with_point(digits)) / _UNITS[unit]
-    except InvalidOperation:
+        number = float(Decimal(_with_point(digits)) / _UNITS[unit])
+    except (ArithmeticError, ValueError):  # also one that is too large, or no number by its own account
         raise ValidationError(_NO_NUMBER) from None
-    if not number.is_finite():
+    if not isfinite(number):
         raise ValidationError(_NO_NUMBER)
-    return float(number)
+    return number
 
 
 def as_percent(fraction: float) -> str:

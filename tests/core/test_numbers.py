@@ -71,6 +71,12 @@ def test_what_can_be_read_in_two_ways_is_asked_about(text, whole, part):
         "1.2.3",
         "1,600,000",
         "0.3 % %",
+        "1e9999999",
+        "-1e9999999",
+        "1e999999999999999999",
+        "1e9999999 bps",
+        "sNaN",
+        "1e400",
     ],
 )
 def test_what_is_no_number_is_refused(text):

@@ -92,7 +92,21 @@ def test_a_default_is_read_however_it_is_written(value, default):
     assert not is_required(f": Any = {value}")
 
 
-@pytest.mark.parametrize("value", ["60 * 60", "{1, 2}", "b'x'", "Decimal('x')", "DAY", "Field(default_factory=list)"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "60 * 60",
+        "{1, 2}",
+        "b'x'",
+        "Decimal('x')",
+        "DAY",
+        "Field(default_factory=list)",
+        "1e400",
+        "Decimal('1e400')",
+        "Decimal('inf')",
+        f"Decimal({10**400})",
+    ],
+)
 def test_a_default_known_only_at_run_time_is_left_to_the_server(value):
     assert "default" not in setting(f": Any = {value}")
     assert not is_required(f": Any = {value}")

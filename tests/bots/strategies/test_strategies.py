@@ -212,6 +212,16 @@ def test_text_that_no_database_stores_is_refused(value):
     assert sentence.startswith("Text can't contain the character NUL")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [math.inf, *(pytest.param(sign * 10**400, id=f"{sign}e400") for sign in (1, -1)), [10**309], {"a": 10**309}],
+)
+def test_a_number_without_end_is_refused(value):
+    assert setting_errors(schema_of("spread"), {"order_amount": value})["order_amount"] == (
+        "This must be a finite number."
+    )
+
+
 def test_a_setting_within_a_group_is_named_after_both():
     settings = defaults("grid_strike") | REQUIRED["grid_strike"]
     settings["triple_barrier_config"] = {"take_profit": math.nan, "open_order_type": 4}

@@ -82,6 +82,11 @@ def test_a_text_that_the_server_takes_for_another_type_stays_a_text(type, defaul
     assert described(type=type, default=default) == {"type": kind, "default": default}
 
 
+@pytest.mark.parametrize("default", ["inf", "-inf", "NaN", "1e400"])
+def test_a_number_without_end_is_no_default(default):
+    assert described(type="<class 'decimal.Decimal'>", default=default).get("default") in (None, default)
+
+
 def test_a_default_of_none_that_the_type_does_not_allow_is_never_sent():
     # Hummingbot does not validate defaults: sent from a configuration the same value would be refused.
     assert described(type="<class 'str'>", default=None) == {"type": "string"}

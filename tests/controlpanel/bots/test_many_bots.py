@@ -109,6 +109,11 @@ def test_a_review_shows_every_bots_outcome_and_saves_nothing(two, change):
     assert state_of(*two) == before
 
 
+@pytest.mark.parametrize("amount", ["1e9999999", "-1e9999999", "1e400"])
+def test_a_number_without_end_is_refused_for_all_of_them(amount, two, change):
+    assert "Enter a number." in text_of(change(two, order_amount=amount))
+
+
 def test_saving_changes_what_was_ticked_and_nothing_else(two, change, sandbox):
     response = change(two, step="save", follow=True, order_amount="9", headless=None)
     assert "Changed: Sharp · Sharp Second, Sharp · Sharp Spread. Nothing was sent to a server." in text_of(response)
