@@ -122,7 +122,7 @@ class SingleSignOnBackend(OIDCAuthenticationBackend):
         except requests.RequestException as error:
             logger.warning("The sign-in provider did not answer: %s", type(error).__name__)
             raise SignInRefused(NOT_REACHED) from None
-        except (PyJWTError, SuspiciousOperation, KeyError, TypeError, ValueError) as error:
+        except (PyJWTError, SuspiciousOperation, AttributeError, KeyError, TypeError, ValueError) as error:
             logger.warning("The sign-in provider's token was rejected: %s", type(error).__name__)
             raise SignInRefused(NOT_CONFIRMED) from None
 

@@ -24,6 +24,7 @@ class Provider:
     token: claims that the ID token has instead of the right ones.
     discovery: entries of its discovery document instead of the right ones.
     about: claims that its answer about the person has instead, or something that is no claims.
+    answers: what it answers at an address instead of the right answer.
     asked: the forms that were sent for tokens.
     """
 
@@ -39,10 +40,13 @@ class Provider:
     algorithm: str = "RS256"
     status: int = 200
     nonce: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
     asked: list[dict[str, list[str]]] = field(default_factory=list)
 
     def answer(self, path: str) -> Any:
         match path:
+            case replaced if replaced in self.answers:
+                return self.answers[replaced]
             case "/.well-known/openid-configuration":
                 return {
                     "issuer": self.url,
