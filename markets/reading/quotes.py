@@ -5,7 +5,7 @@ from typing import Any
 
 from bots.models import Deployment
 from bots.monitoring.evidence import masker
-from hummingbot_api import HummingbotAPI
+from hummingbot_api import HummingbotAPI, reading
 from hummingbot_api.errors import BotNotFound, HummingbotAPIError
 from markets.models import QuoteSample, QuoteState, ReportSource
 from markets.report_format import BotReport, Counters, QuotedOrder, find_report, value_within
@@ -70,7 +70,7 @@ def _store_log_orders(deployment: Deployment, now: datetime) -> None:
             exchange_order_id=order.get("exchange_order_id", ""),
         ).as_json()
         for order in deployment.open_orders
-        if order.get("side") and order.get("price") and order.get("amount")
+        if order.get("side") and all((reading.decimal(order, of) or 0) > 0 for of in ("price", "amount"))
     ]
     values: dict[str, Any] = {
         "source": ReportSource.LOG,

@@ -90,6 +90,15 @@ def test_every_page_answers_whatever_times_a_bot_publishes(time, deployment, che
     check_pages()
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "1.2.3", "-", "e", "-5"])
+def test_an_order_of_the_log_without_a_price_is_not_shown(number, deployment, check_pages):
+    whole = {"client_order_id": "B1", "side": "BUY", "price": "0.012", "amount": "5", "exchange_order_id": ""}
+    deployment.update(open_orders=[whole, whole | {"price": number}, whole | {"amount": number}])
+    read_quotes(API(None), deployment, datetime.now(UTC))
+    assert [order["price"] for order in QuoteState.objects.get().orders] == ["0.012"]
+    check_pages()
+
+
 def a_trade(number: Any, of: str, key: str) -> dict[str, Any]:
     return {
         "exchange_trade_id": key,
