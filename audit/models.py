@@ -80,8 +80,8 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         """
         if sees_every_client(user):
             return self.annotate(reader_may_follow=Value(value=True))
-        of_nobody = Exists(Operation.objects.visible_to(user).filter(pk=OuterRef("operation")))
-        may_follow = Q(client__in=Client.objects.visible_to(user)) | Q(client=None) & of_nobody
+        sees_operation = Exists(Operation.objects.visible_to(user).filter(pk=OuterRef("operation")))
+        may_follow = Q(client__in=Client.objects.visible_to(user)) | Q(client=None) & sees_operation
         return self.annotate(reader_may_follow=Case(When(may_follow, then=True), default=False))
 
     def with_outcome(self, outcome: str) -> Self:

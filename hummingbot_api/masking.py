@@ -136,8 +136,9 @@ def _forms(secret: str) -> set[str]:
     forms = {" ".join(read.split()) for read, _ in _readings(secret)}
     forms |= set(map(_read_from_latin_1, forms))
     forms |= {form.replace(" ", "+") for form in (*forms, secret)}
-    # Where these were cut, too few characters may be left that can be read.
-    return forms | {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
+    # These are searched as they are spelled, too: where one was cut, too few characters may be left that can be read,
+    # and a backslash at a secret's end looks like an escape of what stands behind it.
+    return forms | {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], html.escape(secret)}
 
 
 def _read_from_latin_1(text: str) -> str:

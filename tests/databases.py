@@ -2,7 +2,8 @@
 
 The tables as the migrations make them are kept from one run to the next, on SQLite in memory: making them takes a third
 of what a process needs before its first test. What ``migrate`` finds left to do, it does, and the rows that it adds at
-its end it adds each time.
+its end it adds each time. Rows that a migration itself adds are not kept: tests that flush the database don't have
+them either.
 """
 
 import hashlib

@@ -17,7 +17,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-# Until all tests are collected: what is imported stays.
+# Until all tests are collected, and in a process that only distributes them: what is imported stays.
 gc.disable()
 
 #: Seconds between two lines.

@@ -86,7 +86,7 @@ def poll_server(server: Server, *, within: float | None = None) -> None:
 
 def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> None:
     """Record the end of an instance, with what can only be read once: its history, or its last log lines."""
-    deployment = Deployment.objects.select_related("bot__client").get(pk=seen.pk)
+    deployment = Deployment.objects.select_related("bot__client", "server").get(pk=seen.pk)
     deployment.instance_name = seen.instance_name
     logs: BotLogs | None = None
     values: dict[str, object] = {
@@ -133,7 +133,7 @@ def _read_some_logs(api: HummingbotAPI, snapshot: Snapshot, deployments: Deploym
     """
     up = (
         deployments.filter(observed_at=snapshot.taken_at, observed_state__in=[*WORKING, BotState.STOPPED])
-        .select_related("bot__client")
+        .select_related("bot__client", "server")
         .order_by(models.F("logs_read_at").asc(nulls_first=True))
     )
     for deployment in up[: settings.FLEET["LOGS_PER_POLL"]]:

@@ -38,12 +38,13 @@ def read_markets(server: Server, *, within: float | None = None) -> None:
     up = Deployment.objects.open().filter(server=server, observed_state__in=WORKING).exclude(instance_name="")
     # Those first that were read longest ago: time may run out.
     longest_ago = models.F("quote_state__read_at").asc(nulls_first=True)
-    up = up.select_related("bot", "trade_reading", "quote_state").order_by(longest_ago, "pk")
+    up = up.select_related("bot__client", "trade_reading", "quote_state").order_by(longest_ago, "pk")
     now = timezone.now()
     try:
         with server.api(read_timeout=10, read_retries=0, total_timeout=within) as api:
             deployments = list(up)
             for deployment in deployments:
+                deployment.server = server
                 _read_bot(api, deployment, now)
             read_books(api, server, deployments, now)
             for ended in _ended(server):

@@ -18,6 +18,7 @@ from accounts.balances.minimums import balances_by_key, describe
 from accounts.models import Client, ExchangeKey, Server
 from bots.models import Bot, BotState, OrphanedOrders, UnmanagedInstance
 from bots.monitoring.guards import busy_bots
+from bots.operations.restarts import is_to_be_started
 from bots.problems import EmergencyStopActive, InstanceNotListed, OrdersMayBeOpen
 from bots.reporting.corrections import is_corrected
 from bots.reporting.guidance import TROUBLE_ADVICE, paper_remedy
@@ -220,7 +221,7 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
         return Verdict(words="The bot is up again, and paused.", **common)
     if state == BotState.STOPPED and bot.stopped_here:
         return Verdict(words="The bot was stopped in the panel.", **common)
-    if state == BotState.STOPPED and bot.recovered_to_restart:
+    if state == BotState.STOPPED and bot.recovered_to_restart and is_to_be_started(bot):
         return None  # its crash is not over before it runs
     if state not in _WRONG or deployment.verified_at is None:
         # For a bot that never ran, the failed operation that should have started it is enough.

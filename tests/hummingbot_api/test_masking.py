@@ -165,6 +165,14 @@ def test_a_secret_with_signs_is_masked_however_one_spells_it_and_another_one_tha
             assert mask(f"refused: {text}, here") == "refused: •••, here", text
 
 
+@pytest.mark.parametrize("spelled", ["as it is", "in a URL", "in JSON", "by Python", "on a page"])
+@pytest.mark.parametrize("secret", ["000000<&\\", "\\0ab'c\\", "C:\\new\\table\\"])
+def test_one_that_ends_in_a_backslash_is_masked(secret, spelled):
+    for around in ("refused: {} here", "({})", '"{}"', "{}"):
+        text = around.format(SPELL[spelled](secret))
+        assert mask_secrets([secret])(text) == around.format("•••"), text
+
+
 @pytest.mark.parametrize("spelled", SPELL)
 @pytest.mark.parametrize("secret", WITH_SIGNS)
 def test_nothing_is_left_of_one_that_was_cut_within_an_escape(secret, spelled):

@@ -336,7 +336,12 @@ def test_what_it_left_open_is_recorded(bot, perform, sandbox, server):
     assert len(record.orders) == 2
 
 
-def test_a_crash_is_not_over_before_its_bot_runs_again(two, sandbox, server):
+@pytest.mark.parametrize(
+    "ended",
+    [{"restart_policy": RestartPolicy.NEVER}, {"restarts_exhausted_at": timezone.now()}],
+    ids=["off", "given up"],
+)
+def test_a_crash_is_not_over_before_its_bot_runs_again(ended, two, sandbox, server):
     first, second = two
     Bot.objects.filter(pk=first.pk).update(restart_policy=RestartPolicy.NEVER)
     for bot in two:
@@ -353,3 +358,11 @@ def test_a_crash_is_not_over_before_its_bot_runs_again(two, sandbox, server):
     assert Bot.objects.get(pk=second.pk).deployment.state == BotState.STOPPED  # it waits for the other one
     crashed = Incident.objects.current().filter(kind=IncidentKind.BOT_CRASHED)
     assert {incident.subject for incident in crashed} == set(two)
+
+    # Unless it is not to run again: then it is stopped, and nobody stopped it.
+    Bot.objects.filter(pk=second.pk).update(**ended)
+    for _ in range(3):
+        poll_server(server)
+        detect(timezone.now())
+    assert {incident.subject for incident in crashed.all()} == {first}
+    assert Incident.objects.current().filter(kind=IncidentKind.BOT_STOPPED).get().subject == second
