@@ -16,10 +16,12 @@ from xdist.scheduler import LoadScopeScheduling
 APART = ("test_every_page", "test_api", "test_renewing", "test_home", "test_markets", "test_jobs", "test_full_demo")
 #: Those of them that go to a process of their own, so that no group of browser tests takes as long as the whole run.
 WALK = ("test_every_page", "test_api")
-#: Modules with processes that all of their tests use.
-WHOLE = ("tests/bots/deploying/test_sigkill.py", "tests/controlpanel/hosting/test_hosting.py")
+#: Waits for processes most of its time, as the other browser tests do: two that wait at once leave a processor idle.
+WAITS = "tests/bots/deploying/test_sigkill.py"
+#: A module with processes that all of its tests use.
+WHOLE = "tests/controlpanel/hosting/test_hosting.py"
 #: What takes longest begins first.
-BEGIN = ("walk", "browser", "apart")
+BEGIN = ("walk", "waiting", "apart")
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -28,7 +30,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class Sharing(LoadScopeScheduling):
-    """Begins with the browser tests, then with what has most tests: with those that share something."""
+    """Begins with what waits and the browser tests, then with what has most tests: with those that share something."""
 
     def _assign_work_unit(self, node: Any) -> None:
         for scope in reversed(BEGIN):
@@ -40,5 +42,5 @@ class Sharing(LoadScopeScheduling):
         module = nodeid.partition("::")[0]
         if module.startswith("tests/browser/"):
             name = PurePath(module).stem
-            return "walk" if name in WALK else "apart" if name in APART else "browser"
-        return module if module in WHOLE else nodeid
+            return "walk" if name in WALK else "apart" if name in APART else "waiting"
+        return "waiting" if module == WAITS else module if module == WHOLE else nodeid

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -15,6 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 PERSON = {"sub": "person-1", "email": "mia@example.com", "email_verified": True}
 CLIENT, SECRET = "panel", "planted-client-secret"
+
+
+@cache
+def _key() -> rsa.RSAPrivateKey:
+    """One for all tests of a process: making it takes longer than most of them."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 @dataclass
@@ -35,7 +42,7 @@ class Provider:
     token: dict[str, Any] = field(default_factory=dict)
     discovery: dict[str, Any] = field(default_factory=dict)
     about: Any = field(default_factory=dict)
-    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    key: rsa.RSAPrivateKey = field(default_factory=_key)
     signs_with: rsa.RSAPrivateKey | None = None
     algorithm: str = "RS256"
     status: int = 200
@@ -95,8 +102,7 @@ def running() -> Iterator[Provider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield provider
     server.shutdown()
     server.server_close()
