@@ -29,17 +29,19 @@ _ESCAPED = re.compile(
     |\\[ux]\{(?P<braced>0{0,5}[0-9a-fA-F]{1,5})\}|\\U000(?P<long>[0-9a-fA-F]{5})
     |\\(?P<space>[abfnrtv])
     |\\(?P<itself>[^\w\s…]|\ )
-    |(?P<quote>'\\''|'"'"')
+    |(?P<quote>'\\''|'"'"'|''(?!"'"'|\\'')|"")
     |(?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,12});)
     |(?P<color>\x1b\[[0-9;]{0,20}m)
     |(?P<gap>[^\S ]\s*|\ \s+)""",
     re.VERBOSE,
 )
-#: Without one of these and without two spaces there is none, as in most lines of a log.
-_ESCAPES = re.compile(r"[%\\&\x00-\x1f\x7f-\U0010ffff]")
+#: Without one of these there is none, as in most lines of a log.
+_ESCAPES = re.compile(r"""[%\\&\x00-\x1f\x7f-\U0010ffff]|''|""|'"'"'|\ \ """)
 #: The beginning of such a spelling, at a place where a text was cut.
 _ESCAPED_IN_PART = re.compile(
-    r"[\udc80-\udcff]{0,3}(?:%[0-9a-f]?|\\(?:[xu][0-9a-f{]{0,7}|[0-3][0-7]?)?|&#?\w{0,12}){0,2}\Z", re.IGNORECASE
+    r"""[\udc80-\udcff]{0,3}(?:%[0-9a-f]?|\\(?:[xu][0-9a-f{]{0,7}|[0-3][0-7]?)?|&\#?\w{0,12}
+    |'(?:\\'?|"(?:'"?)?)){0,2}\Z""",
+    re.IGNORECASE | re.VERBOSE,
 )
 LONGEST_ESCAPE = 12
 #: Of the end of one, so many characters may be left behind such a place.
@@ -92,7 +94,7 @@ def _readings(text: str) -> Iterator[tuple[str, Sequence[int]]]:
     starts: Sequence[int] = range(len(text) + 1)
     for _ in range(1 + DEEPEST):
         yield text, starts
-        if not _ESCAPES.search(text) and "  " not in text:
+        if not _ESCAPES.search(text):
             return
         read: list[str] = []
         at: list[int] = []
@@ -124,7 +126,7 @@ def _meant(found: re.Match[str]) -> Iterable[tuple[str, int]]:
     if kind in {"braced", "long"}:
         return [(chr(int(found[kind], 16)), len(whole))]
     if kind == "quote":
-        return [("'", len(whole))]
+        return [(whole[0], len(whole))]
     if kind == "entity":
         meant = html.unescape(whole)
         return [(meant, len(whole))] if len(meant) == 1 else [(character, 1) for character in whole]
@@ -215,11 +217,11 @@ class _Secrets:
             cut = gap.start() if gap else ends
             if cut < i + longest + LONGEST_ESCAPE:
                 # Quotes before an ellipsis may be the secret's, and what is left of an escape stands for its next one.
-                inner = gap.start(1) if gap else cut
-                escape = _ESCAPED_IN_PART.search(text, max(i, cut - LONGEST_ESCAPE), cut)
-                for end, shown_from in ((inner, inner), (cut, cut), (escape.start() if escape else cut, cut)):
-                    if self._is_part(text, lower, i, end, is_said=gap is not None):
-                        yield i, shown_from
+                for shown_from in {gap.start(1) if gap else cut, cut}:
+                    escape = _ESCAPED_IN_PART.search(text, max(i, shown_from - LONGEST_ESCAPE), shown_from)
+                    for end in {shown_from, escape.start() if escape else shown_from}:
+                        if self._is_part(text, lower, i, end, is_said=gap is not None):
+                            yield i, shown_from
 
     def _is_part(self, text: str, lower: str, start: int, end: int, *, is_said: bool) -> bool:
         """Return whether a secret begins with that. ``is_said``: an ellipsis says that something is left out."""

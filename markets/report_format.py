@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from hummingbot_api import reading
@@ -15,9 +16,12 @@ from hummingbot_api.errors import UnexpectedAnswer
 VERSION = 1
 #: Distances from the mid price within which depth is measured, in percent.
 DISTANCES = ("0.5", "1", "2")
-#: Orders that are kept of one report: no bot of this product places as many.
-MOST_ORDERS = 200
+#: Orders and assets that are kept of one report: no bot of this product has as many.
+MOST_ORDERS = MOST_ASSETS = 200
 LONGEST_TEXT = 500
+
+#: Masks the secrets in a text.
+Mask = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,18 @@ class BotReport:
     missing: list[str]
 
 
-def find_report(performance: Mapping[str, Any], mask: Callable[[str], str]) -> BotReport | None:
+def find_report(performance: Mapping[str, Any], mask: Mask) -> BotReport | None:
     """Return the report among what a bot's controllers or its script published; ``None`` when there is none of this
     version.
 
     Args:
-        mask: masks the secrets in a text. An exchange's refusal may quote a request.
+        mask: for the texts that are kept. An exchange's refusal may quote a request.
     """
     for published in performance.values():
         info = published.get("custom_info") if isinstance(published, Mapping) else None
         if isinstance(info, Mapping) and info.get("report_version") == VERSION:
             figures = published.get("performance")
-            return _read(_masked(dict(info), mask), figures if isinstance(figures, Mapping) else {})
+            return _read(dict(info), figures if isinstance(figures, Mapping) else {}, mask)
     return None
 
 
@@ -106,17 +110,7 @@ def value_within(orders: Iterable[QuotedOrder], side: str, mid_price: Decimal | 
     }
 
 
-def _masked(value: Any, mask: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return mask(value)
-    if isinstance(value, list):
-        return [_masked(entry, mask) for entry in value]
-    if isinstance(value, dict):
-        return {mask(str(name)): _masked(entry, mask) for name, entry in value.items()}
-    return value
-
-
-def _read(info: dict[str, Any], performance: Mapping[str, Any]) -> BotReport:
+def _read(info: dict[str, Any], performance: Mapping[str, Any], mask: Mask) -> BotReport:
     orders = info.get("orders")
     counters = info.get("counters")
     rejection = info.get("last_rejection")
@@ -130,10 +124,10 @@ def _read(info: dict[str, Any], performance: Mapping[str, Any]) -> BotReport:
         mid_price=_positive(info, "mid_price"),
         best_bid=_positive(info, "best_bid"),
         best_ask=_positive(info, "best_ask"),
-        balances=_balances(info.get("balances")),
-        orders=_orders(orders[:MOST_ORDERS]) if isinstance(orders, list) else None,
-        not_quoting=_text(info.get("not_quoting")),
-        last_rejection=_text(rejection.get("reason")),
+        balances=_balances(info.get("balances"), mask),
+        orders=_orders(orders[:MOST_ORDERS], mask) if isinstance(orders, list) else None,
+        not_quoting=_text(info.get("not_quoting"), mask),
+        last_rejection=_text(rejection.get("reason"), mask),
         last_rejection_at=_moment(dict(rejection), "at"),
         counters=_counters(counters) if isinstance(counters, Mapping) else None,
         performance={str(k): float(v) for k, v in performance.items() if reading.figure(performance, k) is not None},
@@ -141,11 +135,11 @@ def _read(info: dict[str, Any], performance: Mapping[str, Any]) -> BotReport:
     )
 
 
-def _orders(entries: list[Any]) -> list[QuotedOrder]:
-    return reading.readable(entries, _order)
+def _orders(entries: list[Any], mask: Mask) -> list[QuotedOrder]:
+    return reading.readable(entries, lambda value: _order(value, mask))
 
 
-def _order(value: object) -> QuotedOrder:
+def _order(value: object, mask: Mask) -> QuotedOrder:
     entry = reading.an_object(value, "an order")
     side = reading.text(entry, "side").lower()
     price, amount = _positive(entry, "price"), _positive(entry, "amount")
@@ -153,22 +147,22 @@ def _order(value: object) -> QuotedOrder:
         raise UnexpectedAnswer(f"{UnexpectedAnswer.meaning} (an order has no side, price or amount)")
     created = _moment(entry, "created_at")
     return QuotedOrder(
-        client_order_id=_text(entry.get("client_order_id")),
+        client_order_id=_text(entry.get("client_order_id"), mask),
         side=side,
         price=f"{price:f}",
         amount=f"{amount:f}",
         filled=f"{reading.decimal(entry, 'filled') or Decimal(0):f}",
-        exchange_order_id=_text(entry.get("exchange_order_id")),
+        exchange_order_id=_text(entry.get("exchange_order_id"), mask),
         created_at=None if created is None else created.timestamp(),
     )
 
 
-def _balances(value: object) -> dict[str, dict[str, str]]:
+def _balances(value: object, mask: Mask) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for asset, held in value.items() if isinstance(value, Mapping) else ():
+    for asset, held in islice(value.items(), MOST_ASSETS) if isinstance(value, Mapping) else ():
         if isinstance(held, Mapping) and (total := reading.decimal(held, "total")) is not None:
             available = reading.decimal(held, "available")
-            found[_text(asset)] = {"total": f"{total:f}", "available": "" if available is None else f"{available:f}"}
+            found[_text(asset, mask)] = {"total": f"{total:f}", "available": "" if available is None else f"{available:f}"}
     return found
 
 
@@ -209,5 +203,8 @@ def _moment(entry: dict[str, Any], key: str) -> datetime | None:
         return None
 
 
-def _text(value: object) -> str:
-    return str(reading.storable(value))[:LONGEST_TEXT] if isinstance(value, str | int) else ""
+def _text(value: object, mask: Mask) -> str:
+    if not isinstance(value, str | int):
+        return ""
+    # A bot may publish megabytes: as much is masked as no secret that begins in what is kept ends behind.
+    return mask(str(reading.storable(str(value)[: 10 * LONGEST_TEXT])))[:LONGEST_TEXT]

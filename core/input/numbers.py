@@ -11,6 +11,8 @@ _UNITS = {"%": Decimal(100), "bps": Decimal(10_000), "bp": Decimal(10_000), "": 
 _NUMBER_WITH_UNIT = re.compile(r"(.*?)(%|bps?)?", re.IGNORECASE)
 #: A thousand and more where the comma groups digits, a fraction where it begins one.
 _TWO_READINGS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+#: Digits before the last of a comma and a point, of which the other one groups them.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})*|[+-]?\d{1,3}(?:\.\d{3})*|[+-]?\d*")
 _NO_NUMBER = "Enter a number."
 
 
@@ -53,6 +55,6 @@ def _with_point(digits: str) -> str:
     if "," not in digits:
         return digits
     whole, _, part = digits.rpartition("," if digits.rfind(",") > digits.rfind(".") else ".")
-    if ("," in whole and "." in whole) or (digits.count(",") > 1 and "." not in digits):
+    if not _GROUPED.fullmatch(whole) or (digits.count(",") > 1 and "." not in digits):
         return ""
     return f"{whole.replace(',', '').replace('.', '')}.{part}"

@@ -132,6 +132,8 @@ SPELL = {
     "by Rust": lambda text: "".join(c if c.isalnum() else f"\\u{{{ord(c):x}}}" for c in text),
     "in quotes of a shell": lambda text: shlex.quote(text)[1:-1] if shlex.quote(text) != text else text,
     "in quotes of bash": lambda text: text.replace("'", "'\\''"),
+    "in quotes of PowerShell": lambda text: text.replace("'", "''"),
+    "in quotes of CSV": lambda text: text.replace('"', '""'),
     "by C": lambda text: "".join(c if c.isascii() else "".join(f"\\{b:03o}" for b in c.encode()) for c in text),
     "by Perl": lambda text: "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text),
     "by printf of a shell": lambda text: re.sub(r"([^\w])", r"\\\1", text),
@@ -151,6 +153,9 @@ WITH_SIGNS = [
     "Tr0ub4dor!&amp;3x==",
     "pl\\u0061nted-7f\\n",
     "päßwort 🙂 注文",
+    "its-9'planted-more",
+    '9"planted"more',
+    "'9''planted'",
 ]
 
 

@@ -200,3 +200,28 @@ def test_a_bot_without_a_report_has_the_orders_of_its_log(bot, deployed, info):
     assert (state.source, state.reported_at, state.missing) == (ReportSource.LOG, NOW, ["report"])
     assert [(order["side"], order["price"]) for order in state.orders] == [("buy", "0.012")]
     assert not QuoteSample.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        {"notes": "x" * 1_000_000},
+        {"x" * 1_000_000: 1},
+        {"not_quoting": "x" * 1_000_000},
+        {"last_rejection": {"reason": "x" * 1_000_000}},
+        {"balances": {f"{'x' * 100}{number}": {"total": 1} for number in range(10_000)}},
+        {"orders": [REPORT["orders"][0] | {"client_order_id": "x" * 100_000}] * 200},
+    ],
+)
+def test_of_megabytes_no_more_is_masked_than_is_kept(published):
+    masked = []
+    find_report({"spread": {"custom_info": REPORT | published}}, lambda text: masked.append(text) or text)
+    assert 0 < sum(map(len, masked)) <= 200 * 3 * 5_000
+
+
+def test_a_secret_that_is_cut_where_a_text_ends_is_masked():
+    def mask(text: str) -> str:
+        return text.replace("planted-secret", "•••")
+
+    report = find_report({"spread": {"custom_info": REPORT | {"not_quoting": "x" * 495 + "planted-secret"}}}, mask)
+    assert report.not_quoting == "x" * 495 + "•••"
