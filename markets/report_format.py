@@ -162,7 +162,10 @@ def _balances(value: object, mask: Mask) -> dict[str, dict[str, str]]:
     for asset, held in islice(value.items(), MOST_ASSETS) if isinstance(value, Mapping) else ():
         if isinstance(held, Mapping) and (total := reading.decimal(held, "total")) is not None:
             available = reading.decimal(held, "available")
-            found[_text(asset, mask)] = {"total": f"{total:f}", "available": "" if available is None else f"{available:f}"}
+            found[_text(asset, mask)] = {
+                "total": f"{total:f}",
+                "available": "" if available is None else f"{available:f}",
+            }
     return found
 
 

@@ -305,6 +305,14 @@ class Deployment(models.Model):
         switched = self.live_config.get(KILL_SWITCH) if self.kill_switch_before is None else self.kill_switch_before
         return self.paused_at is not None or switched is True
 
+    def is_like(self, planned: "Deployment") -> bool:
+        """Whether its instance is what the other one would make: by the same definition, with the key of now."""
+        keys = [key.fingerprint for key in planned.bot.client.keys.all() if key.connector == planned.connector]
+        return [self.key_fingerprint] == (keys or [""]) and self.is_defined_like(planned)
+
+    def is_defined_like(self, other: "Deployment") -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in DEFINING_FIELDS)
+
     def plan_again(self) -> "Deployment":
         """Return an unsaved copy with the same strategy, settings and image, for the bot's profile and server now."""
         planned = self.bot.plan_deployment()

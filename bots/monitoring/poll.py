@@ -18,7 +18,7 @@ from bots.monitoring.evidence import (
     read_logs,
     record_unconfirmed_stop,
 )
-from bots.monitoring.guards import busy_bots, unchanged_since
+from bots.monitoring.guards import OBSERVING_OPERATIONS, busy_bots, unchanged_since
 from bots.monitoring.order_accounting import account_for_end
 from bots.monitoring.snapshot import Snapshot
 from bots.monitoring.states import record_states
@@ -27,8 +27,9 @@ from bots.problems import InstanceUnknownHere
 from core.problems.server import FAILURES
 from hummingbot_api import HummingbotAPI
 from hummingbot_api.errors import DockerDown, Unanswered
+from operations.models import Operation, State
 from operations.problems import OperationActive
-from operations.services import operation_request
+from operations.services import AUTOMATIC, operation_request
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +109,17 @@ def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> No
 
 
 def _request_stops(server: Server, snapshot: Snapshot) -> None:
-    """Stop the bots whose stop was requested before their instances had appeared."""
+    """Stop the bots whose stop was requested before their instances had appeared, or that were brought up to be stopped
+    and could not be: what the panel began by itself, to start the bot again, it goes on with.
+    """
     appeared = Deployment.objects.open().filter(server=server, stop_wanted_at__isnull=False)
     appeared = appeared.filter(observed_at=snapshot.taken_at).exclude(instance_name="")
     for deployment in appeared.exclude(bot__in=busy_bots()).select_related("bot"):
+        acts = Operation.objects.of(deployment.bot).exclude(kind__in=OBSERVING_OPERATIONS)
+        last = acts.order_by("-pk").first()
+        goes_on = last is not None and last.state == State.FAILED and AUTOMATIC.items() <= last.options.items()
         with suppress(OperationActive):
-            operation_request(kind="stop", subject=deployment.bot)
+            operation_request(kind="stop", subject=deployment.bot, options=AUTOMATIC if goes_on else {})
         deployment.update(stop_wanted_at=None)
 
 

@@ -7,7 +7,7 @@ from django import forms
 
 from accounts.operations import address_of
 from bots.configuration.preview import Part, preview
-from bots.models import Bot, BotState
+from bots.models import Bot, BotState, Deployment
 from bots.models.deployment import DEFINING_FIELDS
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
@@ -38,6 +38,9 @@ from bots.operations.steps import deploy, prepare
 from core.problems import Problem
 from operations.kinds import StepContext, StepDefinition, raised, register
 from operations.problems import NotPossibleNow
+
+#: States without a container that is up.
+_DOWN = {BotState.CRASHED, BotState.NOT_LISTED}
 
 
 def _deploy_steps(*, replace: bool) -> tuple[StepDefinition, ...]:
@@ -102,12 +105,25 @@ class Deploy(TradingOperation):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
         previous = subject.open_deployment
+        starts = f"{'Then a new instance starts' if previous else 'Starts'} {trading(planned)}."
+        if previous and self._may_adopt(previous, planned):
+            starts = (
+                f"{previous} is from an earlier deploy of the same definition with the same key. If its container is "
+                f"up, it is kept and starts {trading(planned)}. No second instance is created. If its container is not "
+                f"up, it is archived, and a new instance starts."
+            )
+        elif previous:
+            starts = f"{end_of(previous)} Then the instance is archived. {starts}"
         return paragraphs(
-            f"{end_of(previous)} Then the instance is archived." if previous else "",
-            f"{'Then a new instance starts' if previous else 'Starts'} {trading(planned)}. Keys that are missing from "
-            f"the profile {planned.profile} on {subject.server} are pushed first.",
+            starts,
+            f"Keys that are missing from the profile {planned.profile} on {subject.server} are pushed first.",
             *doubts_about(subject, planned),
         )
+
+    @staticmethod
+    def _may_adopt(previous: Deployment, planned: Deployment) -> bool:
+        """Whether the instance is used as it is if the server has it running. See ``prepare.look``."""
+        return previous.verified_at is None and previous.state not in _DOWN and previous.is_like(planned)
 
     def blockers(self, subject: Bot, options: Mapping[str, Any] | None) -> Iterator[Problem]:
         yield from stopped_by_emergency(subject)
@@ -120,7 +136,7 @@ class Deploy(TradingOperation):
     def replaces(self, subject: Bot) -> Iterator[Problem]:
         """Yield the problems that the bot's current instance, or its absence, causes."""
         deployment = subject.open_deployment
-        if deployment and deployment.verified_at and deployment.state not in {BotState.CRASHED, BotState.NOT_LISTED}:
+        if deployment and deployment.verified_at and deployment.state not in _DOWN:
             yield NotPossibleNow(f"{deployment} is already on the server. Use “Redeploy” to replace it.")
 
     def failed(self, context: StepContext) -> None:

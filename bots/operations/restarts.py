@@ -38,6 +38,8 @@ WITHIN = timedelta(hours=1)
 #: With the last of these, somebody said whether the bot should trade.
 _WANTED = frozenset({"deploy", "redeploy", "start", "resume"})
 _UNWANTED = frozenset({"stop", "pause", "recover", "archive"})
+#: What the panel does itself with a crashed bot, to start it then.
+_BEFORE_START = frozenset({"recover", "stop"})
 #: What was cancelled, and made no instance, leaves it at what was said before, unless it was about to start the bot:
 #: that is not wanted then.
 _WITHDRAWN = (
@@ -173,7 +175,7 @@ def _should_run(bot: Any) -> bool:
     if instance.stopped_at is None:
         return instance.state == BotState.CRASHED
     # To be started again, a crashed bot is stopped in order first: what failed after that left it stopped.
-    halfway = _is_automatic(wish) and (wish.kind == "recover" or wish.state == State.FAILED)
+    halfway = _is_automatic(wish) and (wish.kind in _BEFORE_START or wish.state == State.FAILED)
     return halfway and wish.finished_at is not None and instance.stopped_at <= wish.finished_at
 
 
@@ -206,7 +208,7 @@ def _schedule(bot: Any, restarts: int, now: datetime) -> None:
     if restarts >= bot.max_restarts_per_hour:
         row.update(restarts_exhausted_at=now)
     else:
-        recovered = bot.wish.kind == "recover" and bot.wish.state == State.SUCCEEDED
+        recovered = bot.wish.kind in _BEFORE_START and bot.wish.state == State.SUCCEEDED
         wait = timedelta(0) if recovered else BACKOFF[min(restarts, len(BACKOFF) - 1)]
         row.update(restart_due_at=now + wait)
 

@@ -1,7 +1,6 @@
 """Whether the cause of a failed deploy has been corrected, so that nothing warns of it any longer."""
 
 from bots.models import Bot
-from bots.models.deployment import DEFINING_FIELDS
 from bots.problems import DefinitionInvalid
 from core.problems import Problem
 from operations.models import Operation
@@ -20,10 +19,8 @@ def is_corrected(bot: Bot, failed: Operation) -> bool:
     if failed.kind == "check_bot" and failed.checkpoint.get("definition") == bot.definition_mark:
         return False
     tried = bot.deployments.filter(operation=failed).first()
-    if tried is not None:
-        planned = bot.plan_deployment()
-        if all(getattr(tried, name) == getattr(planned, name) for name in DEFINING_FIELDS):
-            return False
+    if tried is not None and tried.is_defined_like(bot.plan_deployment()):
+        return False
     try:
         bot.require_valid()
     except DefinitionInvalid:

@@ -161,7 +161,11 @@ def _bots(now: datetime, with_incidents: Collection[int]) -> Iterator[Verdict]:
         .exclude(pk__in=busy_bots())
         .select_related("client", "server", "deployment")
         .defer("server__password", "server__connectors", "deployment__script_source", "deployment__config")
-        .annotate(stopped_here=Exists(stops), recovered_to_restart=Exists(ended.filter(to_be_restarted)))
+        .annotate(
+            stopped_here=Exists(stops),
+            recovered_to_restart=Exists(ended.filter(to_be_restarted)),
+            about_to_stop=Exists(ended.active().filter(kind__in=STOPPING)),
+        )
         .prefetch_related("duplicates")
     )
     for bot in bots:
@@ -215,6 +219,8 @@ def _instance_of(bot: Any, now: datetime) -> Verdict | None:
         return Verdict(family="instance", subject=bot, polled_at=now, words="Its instance was removed.")
     common: dict[str, Any] = {"family": "instance", "subject": bot, "polled_at": deployment.observed_at}
     state = deployment.state
+    if state in {BotState.RUNNING, BotState.PAUSED} and (deployment.stop_wanted_at or bot.about_to_stop):
+        return None  # it may have been brought up for that alone
     if state == BotState.RUNNING:
         return Verdict(words="The bot is running again.", **common)
     if state == BotState.PAUSED:

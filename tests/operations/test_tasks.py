@@ -130,6 +130,16 @@ def test_the_last_of_each_kind_is_kept_however_old(ended, settings):
     assert {*Operation.objects.all()} == kept
 
 
+def test_so_is_the_last_that_was_not_cancelled(ended, settings):
+    settings.OPERATIONS_KEPT_DAYS = 30
+    ended(400, state=State.CANCELLED)
+    kept = [ended(400, state=State.FAILED)]
+    ended(400, state=State.CANCELLED)
+    kept.append(ended(400, state=State.CANCELLED))
+    tasks.prune_old.call_local()
+    assert [*Operation.objects.order_by("pk")] == kept
+
+
 def test_nothing_is_pruned_where_all_is_kept_or_what_has_not_ended(ended, settings):
     settings.OPERATIONS_KEPT_DAYS = 30
     ended(400, state=State.RUNNING)

@@ -89,7 +89,8 @@ def require_pause_kept(current: Deployment | None, options: Mapping[str, Any]) -
 def look(context: StepContext, *, replace: bool) -> str:
     """See what of this bot is on the server already: never start a second one beside it.
 
-    An instance of an earlier try that was never verified is adopted; ``replace`` leaves it to be archived instead.
+    An instance of an earlier try that was never verified is adopted if it is what would be deployed now, and archived
+    otherwise; ``replace`` leaves also the former to be archived.
 
     Raises:
         AlreadyRunning, OrdersMayBeOpen, PauseWouldEnd
@@ -101,7 +102,6 @@ def look(context: StepContext, *, replace: bool) -> str:
     name = ""
     output = "No instance of this bot is on the server."
     if current is not None:
-        current.update(stop_wanted_at=None)  # by now it is wanted again
         with talking_to(current.server) as api:
             if not current.instance_name:
                 # What an unanswered deploy makes may appear late, after its image was pulled.
@@ -113,12 +113,13 @@ def look(context: StepContext, *, replace: bool) -> str:
                 output, _ = end_as_removed(api, current)
         if place == ContainerStatus.GONE:
             require_no_open_orders(planned, context.operation.options)
-        elif place == ContainerStatus.EXITED or replace:
+        elif place == ContainerStatus.EXITED or replace or not (current.verified_at or current.is_like(planned)):
             output = f"{name} will be archived first."
         elif current.verified_at is None:
             if current != planned:  # or else a worker before had got that far
                 planned.end(BotState.NOT_CREATED)
                 context.save(deployment=current.pk, adopted=True)
+            current.update(stop_wanted_at=None)  # by now it is wanted again
             output = f"{name} exists from an earlier attempt. It is adopted, and no second instance is created."
         else:
             raise AlreadyRunning(f"{name} is already on {current.server}.")

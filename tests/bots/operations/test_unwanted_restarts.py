@@ -27,12 +27,22 @@ def is_started(at):
     return Operation.objects.active().filter(kind__in=["start", "recover"]).exists()
 
 
+@pytest.mark.parametrize("then", [State.CANCELLED, State.FAILED, State.SUCCEEDED])
+def test_it_does_not_go_by_what_was_pruned(then, make_crashed, now):
+    bot = make_crashed()
+    wish(bot, "stop", State.FAILED)
+    wish(bot, "stop", then)
+    Operation.objects.prune(now + timedelta(days=1))
+    assert not is_started(now)
+
+
 # --- stopped while its restart is near ---
 
 NEAR = {
     "it was recovered for that": ("recover", State.SUCCEEDED, AUTOMATIC),
     "a start failed halfway": ("start", State.FAILED, AUTOMATIC),
     "a recovery failed": ("recover", State.FAILED, AUTOMATIC),
+    "it was stopped as that had failed": ("stop", State.SUCCEEDED, AUTOMATIC),
 }
 FAR = {
     "a person stopped it": ("stop", State.SUCCEEDED, {}),

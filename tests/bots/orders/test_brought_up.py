@@ -4,12 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
-from bots.models import Bot, BotState
+from django.utils import timezone
+
+from bots.models import Bot, BotState, RestartPolicy
 from bots.monitoring.poll import poll_server
+from bots.operations.restarts import restart_crashed
+from notifications.kinds import IncidentKind
+from notifications.models import Incident
+from notifications.watching.detection import detect
 from operations import runner
 from operations.models import Operation, State
 from operations.runner import Turn
-from operations.services import operation_request
+from operations.services import AUTOMATIC, operation_request
 
 KINDS = ["stop", "recover", "archive", "start", "redeploy"]
 
@@ -126,3 +132,79 @@ def test_unless_a_person_has_started_it_meanwhile(meanwhile, waiting, bot, serve
     poll_server(server)
     assert not Operation.objects.active().exists()
     assert Bot.objects.get(pk=bot.pk).deployment.state == BotState.RUNNING
+
+
+@pytest.fixture
+def left_up(bot, key, perform, sandbox, server) -> Callable[[str], Bot]:
+    """Have the panel recover a bot that has crashed, to start it then, and its server fail when it is up."""
+
+    def make(kind: str) -> Bot:
+        Bot.objects.update(restart_policy=RestartPolicy.AFTER_CRASH)
+        assert perform("deploy", bot).state == State.SUCCEEDED
+        sandbox.world.clock.advance(60)
+        poll_server(server)
+        sandbox.world.clock.stop()
+        sandbox.world.crash(bot.deployment.instance_name)
+        poll_server(server)
+        detect(timezone.now())
+        assert crash_is_told()
+        operation = operation_request(kind=kind, subject=bot, options=AUTOMATIC)
+        while not operation.checkpoint.get("brought_up"):
+            assert turn(operation) is Turn.WAITS
+        waits = {what: [0, 0] for what in operation.checkpoint["waits"]}
+        Operation.objects.filter(pk=operation.pk).update(checkpoint=operation.checkpoint | {"waits": waits})
+        sandbox.faults.add("tunnel_offline")
+        assert turn(operation) is Turn.ENDED
+        assert operation.state == State.FAILED and sandbox.world.live()
+        sandbox.faults.clear()
+        sandbox.world.clock.resume()
+        sandbox.world.clock.advance(30)
+        poll_server(server)
+        detect(timezone.now())
+        return Bot.objects.get(pk=bot.pk)
+
+    return make
+
+
+def crash_is_told() -> bool:
+    return Incident.objects.current().filter(kind=IncidentKind.BOT_CRASHED).exists()
+
+
+@pytest.mark.parametrize("kind", ["start", "recover"])
+def test_one_that_the_panel_could_not_bring_down_is_started_as_its_policy_says(kind, left_up, server, sandbox):
+    bot = left_up(kind)
+    assert crash_is_told()
+    stop = Operation.objects.active().get()
+    assert (stop.kind, stop.requested_by) == ("stop", None)
+    assert runner.run(stop.pk)
+    poll_server(server)
+    detect(timezone.now())
+    assert crash_is_told()
+    for _ in range(2):
+        restart_crashed()
+    start = Operation.objects.active().get(kind="start")
+    assert runner.run(start.pk)
+    poll_server(server)
+    detect(timezone.now())
+    assert not crash_is_told()
+    bot.refresh_from_db()
+    assert (bot.deployment.state, len(sandbox.world.live())) == (BotState.RUNNING, 1)
+
+
+@pytest.mark.parametrize("kind", ["start", "recover"])
+@pytest.mark.parametrize("how", ["stopped", "policy off", "cancelled"])
+def test_but_not_if_a_person_wanted_otherwise_since(how, kind, left_up, server):
+    bot = left_up(kind)
+    stop = Operation.objects.active().get()
+    if how == "stopped":
+        operation_request(kind="stop", subject=bot, requested_by=None)
+    elif how == "policy off":
+        Bot.objects.update(restart_policy=RestartPolicy.NEVER)
+    else:
+        stop.cancel()
+    for operation in Operation.objects.active().order_by("pk"):
+        runner.run(operation.pk)
+    poll_server(server)
+    for _ in range(2):
+        restart_crashed()
+    assert not Operation.objects.active().filter(kind__in=("start", "recover")).exists()
