@@ -89,9 +89,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.order_by("-urgent", stops, has_begun, *share, "pk")
 
     def prunable(self, before: datetime) -> Self:
-        """Return those that ended before that time, except the last of each kind on each subject and the last of it that
-        was not cancelled, which explain the subject's state, and except those that other rows refer to: a deployment,
-        an incident.
+        """Return those that ended before that time, except the last of each kind on each subject and the last of it
+        that was not cancelled, which explain the subject's state, and except those that other rows refer to: a
+        deployment, an incident.
         """
         own = {self.model, Step}
         others = [relation for relation in self.model._meta.related_objects if relation.related_model not in own]

@@ -28,7 +28,7 @@ def is_started(at):
 
 
 @pytest.mark.parametrize("then", [State.CANCELLED, State.FAILED, State.SUCCEEDED])
-def test_it_does_not_go_by_what_was_pruned(then, make_crashed, now):
+def test_it_does_not_go_by_what_was_pruned(then, make_crashed, now):  # noqa: F811
     bot = make_crashed()
     wish(bot, "stop", State.FAILED)
     wish(bot, "stop", then)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-
 from django.utils import timezone
 
 from bots.models import Bot, BotState, RestartPolicy
