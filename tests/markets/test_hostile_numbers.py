@@ -69,6 +69,7 @@ def a_report(number: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.one_in(10, "each number: some of them in a shorter run")
 @pytest.mark.parametrize("number", NUMBERS, ids=named)
 @pytest.mark.parametrize("has_price", [True, False])
 def test_every_page_answers_whatever_a_bot_publishes(number, has_price, deployment, check_pages):
@@ -90,6 +91,7 @@ def test_every_page_answers_whatever_times_a_bot_publishes(time, deployment, che
     check_pages()
 
 
+@pytest.mark.one_in(6, "each number: some of them in a shorter run")
 @pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "1.2.3", "-", "e", "-5"])
 def test_an_order_of_the_log_without_a_price_is_not_shown(number, deployment, check_pages):
     whole = {"client_order_id": "B1", "side": "BUY", "price": "0.012", "amount": "5", "exchange_order_id": ""}

@@ -25,7 +25,7 @@ def rows() -> list[list[dict[str, Any]]]:
     return [list(model.objects.order_by("pk").values()) for model in (Operation, Step, Deployment)]
 
 
-@pytest.mark.one_in(6, "each request before which a worker may freeze: some of them in a shorter run")
+@pytest.mark.one_in(12, "each request before which a worker may freeze: some of them in a shorter run")
 @pytest.mark.parametrize("moment", ["before it asks for its lease", "after it was answered"])
 @pytest.mark.parametrize(("kind", "path"), SENT, ids=str)
 def test_it_sends_nothing_when_it_wakes(kind, path, moment, begin, sandbox, monkeypatch):  # noqa: F811
