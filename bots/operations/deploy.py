@@ -105,7 +105,7 @@ class Deploy(TradingOperation):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
         previous = subject.open_deployment
-        starts = f"{'Then a new instance starts' if previous else 'Starts'} {trading(planned)}."
+        before, starts = "", f"Starts {trading(planned)}."
         if previous and self._may_adopt(previous, planned):
             starts = (
                 f"{previous} is from an earlier deploy of the same definition with the same key. If its container is "
@@ -113,10 +113,11 @@ class Deploy(TradingOperation):
                 f"up, it is archived, and a new instance starts."
             )
         elif previous:
-            starts = f"{end_of(previous)} Then the instance is archived. {starts}"
+            before = f"{end_of(previous)} Then the instance is archived."
+            starts = f"Then a new instance starts {trading(planned)}."
         return paragraphs(
-            starts,
-            f"Keys that are missing from the profile {planned.profile} on {subject.server} are pushed first.",
+            before,
+            f"{starts} Keys that are missing from the profile {planned.profile} on {subject.server} are pushed first.",
             *doubts_about(subject, planned),
         )
 
