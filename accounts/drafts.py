@@ -1,8 +1,9 @@
 """Drafts: a form that was sent after the session had ended, or that was refused with secrets in it, loses nothing.
 
 A page carries a signed mark with its user and its address. If that mark is sent without a session, the input is kept,
-encrypted, and the browser gets a cookie. The input returns to that user alone, in that browser, on that page, within an
-hour. Secrets never return into a page: they are taken from the draft when the form is sent again.
+encrypted, and the browser gets a cookie. The input returns to that user alone, in that browser, on that page, for the
+client that the page is for, within an hour. Secrets never return into a page: they are taken from the draft when the
+form is sent again.
 """
 
 import json
@@ -22,6 +23,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from accounts.models.form_draft import KEPT_FOR, FormDraft
+from core.http import is_row_number
 
 #: The field of a page that carries the mark.
 MARK = "draft_mark"
@@ -37,6 +39,12 @@ def mark_for(request: HttpRequest) -> str:
     return signing.dumps({"user": request.user.pk, "path": request.path}, salt=_SALT)
 
 
+def _page(request: HttpRequest) -> str:
+    """Return the page's address, with the client that its form is for: what was typed for one is not another one's."""
+    client = request.GET.get("client", "")
+    return f"{request.path}?client={client}" if is_row_number(client) else request.path
+
+
 def draft_keep(
     *, request: HttpRequest, response: HttpResponse, user_id: int, values: Mapping[str, Iterable[str]]
 ) -> bool:
@@ -44,17 +52,17 @@ def draft_keep(
     typed = {
         name: list(entries) for name, entries in values.items() if name not in _NOT_TYPED and not name.startswith("_")
     }
-    text = json.dumps(typed)
-    if len(text) > LONGEST or len(request.path) > 200:
+    text, page = json.dumps(typed), _page(request)
+    if len(text) > LONGEST or len(page) > 200:
         return False
     browser = secrets.token_urlsafe(32)
     FormDraft.objects.update_or_create(
         user_id=user_id,
-        path=request.path,
+        path=page,
         defaults={"browser": _hashed(browser), "encrypted_values": text, "saved_at": timezone.now()},
     )
     response.set_signed_cookie(
-        _cookie_for(request.path),
+        _cookie_for(page),
         browser,
         salt=_SALT,
         max_age=int(KEPT_FOR.total_seconds()),
@@ -68,22 +76,21 @@ def draft_keep(
 
 def draft_of(request: HttpRequest) -> FormDraft | None:
     """Return the draft that the user has on this page, in this browser."""
-    browser = request.get_signed_cookie(_cookie_for(request.path), default=None, salt=_SALT, max_age=KEPT_FOR)
+    page = _page(request)
+    browser = request.get_signed_cookie(_cookie_for(page), default=None, salt=_SALT, max_age=KEPT_FOR)
     if browser is None or not request.user.is_authenticated:
         return None
-    draft = FormDraft.objects.filter(
-        user=request.user.pk, path=request.path, saved_at__gte=timezone.now() - KEPT_FOR
-    ).first()
+    draft = FormDraft.objects.filter(user=request.user.pk, path=page, saved_at__gte=timezone.now() - KEPT_FOR).first()
     return draft if draft is not None and constant_time_compare(draft.browser, _hashed(browser)) else None
 
 
 def draft_drop(request: HttpRequest) -> None:
-    FormDraft.objects.filter(user=request.user.pk, path=request.path).delete()
+    FormDraft.objects.filter(user=request.user.pk, path=_page(request)).delete()
 
 
-def _cookie_for(path: str) -> str:
+def _cookie_for(page: str) -> str:
     """Return the name of a form's cookie: one for all would be sent in two versions to addresses below each other."""
-    return f"form_draft_{sha256(path.encode()).hexdigest()[:12]}"
+    return f"form_draft_{sha256(page.encode()).hexdigest()[:12]}"
 
 
 def _hashed(browser: str) -> str:

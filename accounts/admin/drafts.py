@@ -38,8 +38,9 @@ class RestoredForm(forms.ModelForm):
         return (self.typed.get("opened_with") or [""])[0]
 
 
-def secret_fields(form: forms.BaseForm) -> list[str]:
-    return [name for name, field in form.fields.items() if isinstance(field.widget, SecretInput)]
+def secret_fields(form: forms.BaseForm | type[forms.ModelForm]) -> list[str]:
+    fields = form.fields if isinstance(form, forms.BaseForm) else form.base_fields
+    return [name for name, field in fields.items() if isinstance(field.widget, SecretInput)]
 
 
 def mark_kept(form: forms.BaseForm, names: set[str]) -> None:
@@ -66,7 +67,7 @@ class DraftsMixin(PanelAdmin):
             if "_discard" in request.POST:
                 draft_drop(request)
                 return HttpResponseRedirect(request.get_full_path())
-            request.POST = self._with_kept_secrets(request, draft)  # type: ignore[assignment]
+            request.POST = self._with_kept_secrets(request, draft, object_id)  # type: ignore[assignment]
         marks = {"draft_mark": mark_for(request), "restored": draft is not None and request.method == "GET"}
         response: HttpResponse = super().changeform_view(request, object_id, form_url, marks | (extra_context or {}))
         if request.method == "POST":
@@ -82,9 +83,12 @@ class DraftsMixin(PanelAdmin):
         """Return the fields whose kept secrets fit the form that was sent."""
         return set()
 
-    def _with_kept_secrets(self, request: HttpRequest, draft: FormDraft) -> QueryDict:
+    def _with_kept_secrets(self, request: HttpRequest, draft: FormDraft, object_id: str | None) -> QueryDict:
         sent, kept = request.POST.copy(), draft.values
-        for name in self.kept_names(request, draft):
+        names = self.kept_names(request, draft)
+        form = self.get_form(request, self.get_object(request, object_id) if object_id else None) if names else None
+        # What is shown in the form, and was emptied there, is to be empty.
+        for name in names.intersection(secret_fields(form) if form else ()):
             if not sent.get(name) and any(kept.get(name, ())):
                 sent.setlist(name, kept[name])
         return sent

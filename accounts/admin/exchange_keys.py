@@ -96,9 +96,12 @@ class ExchangeKeyAdmin(SheetMixin, OperatesMixin, DraftsMixin, EditConflictMixin
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def kept_names(self, request: HttpRequest, draft: FormDraft) -> set[str]:
-        """Return the values of the connector that the form is for; another one's don't count, whatever their names."""
-        connector = request.POST.get("connector", "")
-        return set(draft.values) if draft.values.get("connector", [connector]) == [connector] else set()
+        """Return the values if they are for the same client and connector; another one's don't count, whatever their
+        names.
+        """
+        sent = {name: request.POST.get(name, "") for name in ("client", "connector")}
+        is_same = all(draft.values.get(name, [value]) == [value] for name, value in sent.items())
+        return set(draft.values) if is_same else set()
 
     def operation_subject(self, obj: ExchangeKey, kind: OperationType[Any]) -> Any:
         return obj if kind.subject_model is ExchangeKey else obj.client

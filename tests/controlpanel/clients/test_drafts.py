@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Client, ExchangeKey, FormDraft
 from accounts.tasks import prune_drafts
 from bots.models import Bot
-from tests.conftest import PLANTED
+from tests.conftest import PLANTED, valid_client
 from tests.controlpanel.clients.test_onboarding_pages import bot_facts, page
 from tests.controlpanel.conftest import KEY, text_of, url_of
 
@@ -95,6 +95,54 @@ def test_secrets_of_one_exchange_are_not_taken_for_anothers(own, browser):
         "kucoin_secret_key",
         "kucoin_passphrase",
     }
+
+
+@pytest.fixture
+def other(manager, server) -> Client:
+    client = valid_client("Other", server)
+    Client.objects.filter(pk=client.pk).update(account_manager=manager)
+    return client
+
+
+def test_secrets_of_one_client_are_not_taken_for_anothers(own, other, browser):
+    facts = {"connector": "bitmart", **dict.fromkeys(PLANTED, "")}
+    browser.post(reverse(f"{KEY}_add"), facts | {"client": own.pk} | BLANK_INSIDE)
+    refused = browser.post(reverse(f"{KEY}_add"), facts | {"client": other.pk})
+    assert set(refused.context["adminform"].form.errors) == set(PLANTED)
+    assert not ExchangeKey.objects.exists()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("model", ["exchangekey", "bot"])
+def test_what_was_typed_for_one_client_is_not_on_the_page_for_another(model, ended, own, other, browser, manager):
+    address = reverse(f"admin:{'accounts' if model == 'exchangekey' else 'bots'}_{model}_add")
+    facts = {"client": own.pk, "connector": "bitmart", "trading_pair": "typed/before", "name": "x", **BLANK_INSIDE}
+    own_page, others_page = (f"{address}?client={client.pk}" for client in (own, other))
+    if ended:
+        sent_without_session(browser, own_page, facts)
+        browser.force_login(manager)
+    else:
+        browser.post(own_page, facts)
+    opened = browser.get(others_page)
+    assert "What you typed before" not in text_of(opened)
+    assert str(opened.context["adminform"].form["client"].value()) == str(other.pk)
+    if ended or model == "exchangekey":
+        assert "What you typed before" in text_of(browser.get(own_page))
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+@pytest.mark.parametrize("typed", ["2127-01-31", "nonsense"])
+def test_what_is_emptied_then_is_empty(typed, rotates, own, browser, request):
+    key = request.getfixturevalue("key") if rotates else None
+    address = reverse(f"{KEY}_rotate", args=[key.pk]) if key else reverse(f"{KEY}_add")
+    facts = {"client": own.pk, "connector": "bitmart"}
+    refused = browser.post(address, facts | BLANK_INSIDE | {"expires_on": typed})
+    assert "Kept, encrypted." in text_of(refused)
+    again = dict.fromkeys(PLANTED, "") | {"bitmart_secret_key": "another-secret", "expires_on": ""}
+    assert browser.post(address, facts | again).status_code == 302
+    key = ExchangeKey.objects.get()
+    assert key.expires_on is None
+    assert key.read_values() == PLANTED | {"bitmart_secret_key": "another-secret"}
 
 
 def test_the_page_opened_anew_offers_what_was_kept_or_to_discard_it(own, browser):
