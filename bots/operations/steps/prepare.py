@@ -89,8 +89,8 @@ def require_pause_kept(current: Deployment | None, options: Mapping[str, Any]) -
 def look(context: StepContext, *, replace: bool) -> str:
     """See what of this bot is on the server already: never start a second one beside it.
 
-    An instance of an earlier try that was never verified is adopted if it is what would be deployed now, and archived
-    otherwise; ``replace`` leaves also the former to be archived.
+    An instance of an earlier try that was never verified is adopted if it is what would be deployed now, unless it is
+    to be replaced. Any other one is left to be archived.
 
     Raises:
         AlreadyRunning, OrdersMayBeOpen, PauseWouldEnd
