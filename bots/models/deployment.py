@@ -306,9 +306,12 @@ class Deployment(models.Model):
         return self.paused_at is not None or switched is True
 
     def is_like(self, planned: "Deployment") -> bool:
-        """Whether its instance is what the other one would make: by the same definition, with the key of now."""
+        """Whether its instance is what the other one would make, if it is up: by the same definition, with the key of
+        now, and not stopped.
+        """
         keys = [key.fingerprint for key in planned.bot.client.keys.all() if key.connector == planned.connector]
-        return [self.key_fingerprint] == (keys or [""]) and self.is_defined_like(planned)
+        has_key_of_now = [self.key_fingerprint] == (keys or [""])
+        return self.stopped_at is None and has_key_of_now and self.is_defined_like(planned)
 
     def is_defined_like(self, other: "Deployment") -> bool:
         return all(getattr(self, name) == getattr(other, name) for name in DEFINING_FIELDS)

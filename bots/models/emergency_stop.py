@@ -41,6 +41,10 @@ class EmergencyStopQuerySet(models.QuerySet["EmergencyStop"]):
         """Return the active ones that stop bots; a hold leaves running what runs."""
         return self.active().filter(only_blocks=False)
 
+    def since(self, moment: datetime) -> Self:
+        """Return those in force, and those that stopped bots since then and are lifted by now."""
+        return self.filter(Q(lifted_at=None) | Q(only_blocks=False, requested_at__gt=moment))
+
     def visible_to(self, user: AnyUser) -> Self:
         """Return those that concern a client of the user."""
         if sees_every_client(user):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Server
 from accounts.polling import waiting_for_server, with_the_database
-from bots.models import BotState, Deployment, DeploymentQuerySet
+from bots.models import Bot, BotState, Deployment, DeploymentQuerySet, EmergencyStop
 from bots.monitoring.evidence import (
     WORKING,
     BotLogs,
@@ -110,17 +110,25 @@ def _look_closer(api: HummingbotAPI, snapshot: Snapshot, seen: Deployment) -> No
 
 def _request_stops(server: Server, snapshot: Snapshot) -> None:
     """Stop the bots whose stop was requested before their instances had appeared, or that were brought up to be stopped
-    and could not be: what the panel began by itself, to start the bot again, it goes on with.
+    and could not be: what the panel began by itself, to start the bot again, it goes on with, unless an emergency stop
+    has come since.
     """
     appeared = Deployment.objects.open().filter(server=server, stop_wanted_at__isnull=False)
     appeared = appeared.filter(observed_at=snapshot.taken_at).exclude(instance_name="")
     for deployment in appeared.exclude(bot__in=busy_bots()).select_related("bot"):
-        acts = Operation.objects.of(deployment.bot).exclude(kind__in=OBSERVING_OPERATIONS)
-        last = acts.order_by("-pk").first()
-        goes_on = last is not None and last.state == State.FAILED and AUTOMATIC.items() <= last.options.items()
         with suppress(OperationActive):
-            operation_request(kind="stop", subject=deployment.bot, options=AUTOMATIC if goes_on else {})
+            operation_request(
+                kind="stop", subject=deployment.bot, options=AUTOMATIC if _goes_on(deployment.bot) else {}
+            )
         deployment.update(stop_wanted_at=None)
+
+
+def _goes_on(bot: Bot) -> bool:
+    """Return whether the last that was done to the bot is the panel's own, failed, and wanted since."""
+    last = Operation.objects.of(bot).exclude(kind__in=OBSERVING_OPERATIONS).order_by("-pk").first()
+    if last is None or last.state != State.FAILED or not AUTOMATIC.items() <= last.options.items():
+        return False
+    return not any(stop.concerns(bot) for stop in EmergencyStop.objects.since(last.requested_at))
 
 
 def _ended_state(api: HummingbotAPI, snapshot: Snapshot, deployment: Deployment) -> dict[str, object]:

@@ -11,6 +11,7 @@ from bots.models import Bot, BotState, Deployment
 from bots.models.deployment import DEFINING_FIELDS
 from bots.monitoring.order_accounting import require_no_open_orders
 from bots.operations.base import (
+    FIRST_RECOVERED,
     BotOperation,
     TradingOperation,
     at_hand,
@@ -110,8 +111,8 @@ class Deploy(TradingOperation):
             starts = (
                 f"{previous} is from an earlier deploy of the same definition with the same key. If its container is "
                 f"up, it is kept and starts {trading(planned)}. No second instance is created. If its container is not "
-                f"up, it is archived, and a new instance starts."
-            )
+                f"up, it is archived, and a new instance starts. {FIRST_RECOVERED if previous.exposed_since else ''}"
+            ).strip()
         elif previous:
             before = f"{end_of(previous)} Then the instance is archived."
             starts = f"Then a new instance starts {trading(planned)}."

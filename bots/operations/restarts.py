@@ -138,8 +138,7 @@ def _not_kept_down(bots: list[Any]) -> list[Any]:
     """
     if not bots:
         return []
-    since_then = Q(only_blocks=False, requested_at__gt=min(bot.wish.requested_at for bot in bots))
-    stops = list(EmergencyStop.objects.filter(Q(lifted_at=None) | since_then))
+    stops = list(EmergencyStop.objects.since(min(bot.wish.requested_at for bot in bots)))
 
     def is_kept_down(bot: Any) -> bool:
         concerning = [stop for stop in stops if stop.concerns(bot)]

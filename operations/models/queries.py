@@ -101,7 +101,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
             kind=OuterRef("kind"),
             pk__gt=OuterRef("pk"),
         )
-        explained = Exists(later.exclude(state=State.CANCELLED)) | (Q(state=State.CANCELLED) & Exists(later))
+        # What the panel began by itself and somebody cancelled says more than what they began and cancelled.
+        by_itself = Q(options__has_key="automatic")
+        as_telling = Exists(later.filter(by_itself)) | (~by_itself & Exists(later))
+        explained = Exists(later.exclude(state=State.CANCELLED)) | (Q(state=State.CANCELLED) & as_telling)
         return self.exclude(state__in=ACTIVE_STATES).filter(
             explained, finished_at__lt=before, **{f"{relation.name}__isnull": True for relation in others}
         )

@@ -111,9 +111,11 @@ def look(context: StepContext, *, replace: bool) -> str:
             if place == ContainerStatus.GONE:
                 confirm_removed(context, api, current)
                 output, _ = end_as_removed(api, current)
+        # What a worker before has adopted stays so: only its key can have changed since.
+        is_kept = bool(current.verified_at) or has_adopted(context) or current.is_like(planned)
         if place == ContainerStatus.GONE:
             require_no_open_orders(planned, context.operation.options)
-        elif place == ContainerStatus.EXITED or replace or not (current.verified_at or current.is_like(planned)):
+        elif place == ContainerStatus.EXITED or replace or not is_kept:
             output = f"{name} will be archived first."
         elif current.verified_at is None:
             if current != planned:  # or else a worker before had got that far

@@ -2,10 +2,14 @@
 that is what it would make itself, and says so before.
 """
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from bots.models import Bot, Deployment
 from bots.monitoring.poll import poll_server
+from bots.operations.steps import prepare
 from operations import kinds, runner
 from operations.models import Operation, State
 from operations.runner import Turn
@@ -94,6 +98,34 @@ def test_one_that_has_exited_is_archived(unconnected, perform, sandbox, server):
     operation = perform("deploy", unconnected)
     assert operation.state == State.SUCCEEDED, operation.error_message
     assert_one_running(unconnected, sandbox, made=2)
+
+
+@pytest.mark.parametrize("kind", ["stop", "recover"])
+def test_one_that_a_person_has_stopped_is_archived(kind, unconnected, perform, sandbox):
+    assert perform(kind, unconnected).state == State.SUCCEEDED
+    assert "Then the instance is archived." in says(unconnected)
+    operation = perform("deploy", unconnected)
+    assert operation.state == State.SUCCEEDED, operation.error_message
+    assert_one_running(unconnected, sandbox, made=2)
+
+
+def test_one_that_a_worker_before_has_kept_stays_kept_whatever_is_entered(unconnected, key, perform, sandbox):
+    deploy = operation_request(kind="deploy", subject=unconnected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "require_no_duplicates", killed)
+        with pytest.raises(SystemExit):
+            runner.take_turn(deploy.pk)
+    rotated(unconnected, key)
+    Operation.objects.filter(pk=deploy.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+    runner.run(deploy.pk)
+    deploy.refresh_from_db()
+    assert deploy.state == State.SUCCEEDED, deploy.error_message
+    assert "It is adopted" in deploy.steps.get(key="look").detail
+    assert_one_running(unconnected, sandbox)
+
+
+def killed(*_: object, **__: object) -> None:
+    raise SystemExit
 
 
 @pytest.fixture

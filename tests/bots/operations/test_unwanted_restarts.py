@@ -36,6 +36,15 @@ def test_it_does_not_go_by_what_was_pruned(then, make_crashed, now):  # noqa: F8
     assert not is_started(now)
 
 
+@pytest.mark.parametrize("kind", ["recover", "stop"])
+def test_nor_is_a_cancel_of_its_restart_forgotten_for_one_that_said_nothing(kind, make_crashed, now):
+    bot = make_crashed()
+    wish(bot, kind, State.CANCELLED, AUTOMATIC)
+    wish(bot, kind, State.CANCELLED)
+    Operation.objects.prune(now + timedelta(days=1))
+    assert not is_started(now)
+
+
 # --- stopped while its restart is near ---
 
 NEAR = {

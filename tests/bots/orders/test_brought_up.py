@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from bots.models import Bot, BotState, RestartPolicy
+from bots.models import Bot, BotState, EmergencyStop, RestartPolicy, StopScope
 from bots.monitoring.poll import poll_server
 from bots.operations.restarts import restart_crashed
 from notifications.kinds import IncidentKind
@@ -137,7 +137,7 @@ def test_unless_a_person_has_started_it_meanwhile(meanwhile, waiting, bot, serve
 def left_up(bot, key, perform, sandbox, server) -> Callable[[str], Bot]:
     """Have the panel recover a bot that has crashed, to start it then, and its server fail when it is up."""
 
-    def make(kind: str) -> Bot:
+    def make(kind: str, meanwhile: Callable[[], object] = lambda: None) -> Bot:
         Bot.objects.update(restart_policy=RestartPolicy.AFTER_CRASH)
         assert perform("deploy", bot).state == State.SUCCEEDED
         sandbox.world.clock.advance(60)
@@ -155,6 +155,7 @@ def left_up(bot, key, perform, sandbox, server) -> Callable[[str], Bot]:
         sandbox.faults.add("tunnel_offline")
         assert turn(operation) is Turn.ENDED
         assert operation.state == State.FAILED and sandbox.world.live()
+        meanwhile()
         sandbox.faults.clear()
         sandbox.world.clock.resume()
         sandbox.world.clock.advance(30)
@@ -207,3 +208,23 @@ def test_but_not_if_a_person_wanted_otherwise_since(how, kind, left_up, server):
     for _ in range(2):
         restart_crashed()
     assert not Operation.objects.active().filter(kind__in=("start", "recover")).exists()
+
+
+@pytest.mark.parametrize("lifted", ["at once", "when it is stopped"])
+def test_nor_after_an_emergency_stop_that_found_it_down(lifted, left_up, server, admin_user):
+    def declare() -> None:
+        EmergencyStop.objects.create(scope=StopScope.EVERYTHING, reason="test", requested_by=admin_user)
+        if lifted == "at once":
+            lift()
+
+    def lift() -> None:
+        EmergencyStop.objects.update(lifted_at=timezone.now())
+
+    left_up("recover", declare)
+    for operation in Operation.objects.active():
+        runner.run(operation.pk)
+    lift()
+    poll_server(server)
+    for _ in range(2):
+        restart_crashed()
+    assert not Operation.objects.active().exists()
