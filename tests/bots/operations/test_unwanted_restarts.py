@@ -37,7 +37,7 @@ def test_it_does_not_go_by_what_was_pruned(then, make_crashed, now):  # noqa: F8
 
 
 @pytest.mark.parametrize("kind", ["recover", "stop"])
-def test_nor_is_a_cancel_of_its_restart_forgotten_for_one_that_said_nothing(kind, make_crashed, now):
+def test_nor_is_a_forgotten_cancel_of_its_restart_undone(kind, make_crashed, now):  # noqa: F811
     bot = make_crashed()
     wish(bot, kind, State.CANCELLED, AUTOMATIC)
     wish(bot, kind, State.CANCELLED)
