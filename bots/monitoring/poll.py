@@ -124,7 +124,7 @@ def _request_stops(server: Server, snapshot: Snapshot) -> None:
 
 
 def _goes_on(bot: Bot) -> bool:
-    """Return whether the last that was done to the bot is the panel's own, failed, and wanted since."""
+    """Return whether the last that was done to the bot was the panel's own and failed, with no emergency stop since."""
     last = Operation.objects.of(bot).exclude(kind__in=OBSERVING_OPERATIONS).order_by("-pk").first()
     if last is None or last.state != State.FAILED or not AUTOMATIC.items() <= last.options.items():
         return False
