@@ -106,21 +106,21 @@ class Deploy(TradingOperation):
     def consequence(self, subject: Bot, options: Mapping[str, Any]) -> str:
         planned = planned_by(subject, options)
         previous = subject.open_deployment
-        before, starts = "", f"Starts {trading(planned)}."
-        if previous and self._may_adopt(previous, planned):
-            starts = (
+        keys = f"Keys that are missing from the profile {planned.profile} on {subject.server} are pushed first."
+        if previous is None:
+            acts = [f"Starts {trading(planned)}. {keys}"]
+        elif self._may_adopt(previous, planned):
+            acts = [
                 f"{previous} is from an earlier deploy of the same definition with the same key. If its container is "
-                f"up, it is kept and starts {trading(planned)}. No second instance is created. If its container is not "
-                f"up, it is archived, and a new instance starts. {FIRST_RECOVERED if previous.exposed_since else ''}"
-            ).strip()
-        elif previous:
-            before = f"{end_of(previous)} Then the instance is archived."
-            starts = f"Then a new instance starts {trading(planned)}."
-        return paragraphs(
-            before,
-            f"{starts} Keys that are missing from the profile {planned.profile} on {subject.server} are pushed first.",
-            *doubts_about(subject, planned),
-        )
+                f"up, it is kept and starts {trading(planned)}. No second instance is created.",
+                "If its container is not up, it is archived, and a new instance starts. "
+                f"{FIRST_RECOVERED if previous.exposed_since else ''}",
+                keys,
+            ]
+        else:
+            ends = f"{end_of(previous)} Then the instance is archived."
+            acts = [ends, f"Then a new instance starts {trading(planned)}. {keys}"]
+        return paragraphs(*acts, *doubts_about(subject, planned))
 
     @staticmethod
     def _may_adopt(previous: Deployment, planned: Deployment) -> bool:
